@@ -1,0 +1,21 @@
+//! What every part of the system agrees on: tasks, replay specs and their
+//! digests, path rules, outcome codes, reports, and request signing.
+//!
+//! Nothing in this crate does I/O, so a coordinator, a runner and a miner's
+//! tool decide the same thing from the same bytes.
+
+pub mod decimal;
+pub mod digest;
+pub mod limits;
+pub mod outcome;
+pub mod report;
+pub mod spec;
+pub mod task;
+
+pub use decimal::Decimal;
+pub use digest::{CommitId, Sha256Digest, TreeId};
+pub use limits::Limits;
+pub use outcome::{Code, Fault, Outcome, Status};
+pub use report::Report;
+pub use spec::ReplaySpec;
+pub use task::Task;

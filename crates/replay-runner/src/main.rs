@@ -1,0 +1,2 @@
+//! The command line of the replay engine.
+fn main() {}
