@@ -8,6 +8,7 @@ pub mod decimal;
 pub mod digest;
 pub mod limits;
 pub mod outcome;
+pub mod paths;
 pub mod report;
 pub mod spec;
 pub mod task;
