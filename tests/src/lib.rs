@@ -1,1 +1,8 @@
-//! What the whole-system tests share.
+//! What the whole-system tests and the demo share: the fixtures, the real
+//! runner, and the comparison of what happened with what should have.
+
+pub mod fixtures;
+pub mod leftovers;
+pub mod runner;
+pub mod table;
+pub mod verdict;

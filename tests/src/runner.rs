@@ -1,0 +1,187 @@
+//! The real `replay-runner`, run as a person or a script would.
+
+use std::env;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use protocol::Report;
+
+use crate::fixtures::Case;
+
+/// Names the binary, for those who have it elsewhere.
+const BINARY_VARIABLE: &str = "REPLAY_RUNNER";
+/// Far beyond what any fixture takes; a runner that needs longer hangs.
+const PATIENCE: Duration = Duration::from_mins(3);
+
+/// The binary, and where it keeps its state.
+#[derive(Debug, Clone)]
+pub struct Runner {
+    binary: PathBuf,
+    state: Option<PathBuf>,
+}
+
+impl Runner {
+    /// Finds the binary: where `REPLAY_RUNNER` says, or next to this program.
+    pub fn find() -> Result<Self> {
+        let binary = match env::var_os(BINARY_VARIABLE) {
+            Some(path) => PathBuf::from(path),
+            None => beside_this_program()?,
+        };
+        ensure!(
+            binary.is_file(),
+            "{} is not there; build it with `cargo build --package replay-runner`, or name it in {BINARY_VARIABLE}",
+            binary.display()
+        );
+        Ok(Self {
+            binary,
+            state: None,
+        })
+    }
+
+    /// Lets it keep its state in `directory`.
+    #[must_use]
+    pub fn with_state(self, directory: &Path) -> Self {
+        Self {
+            state: Some(directory.to_owned()),
+            ..self
+        }
+    }
+
+    /// Replays `case`, and checks that the exit status says what the report says.
+    pub fn replay(&self, case: &Case) -> Result<Report> {
+        let mut child = self
+            .command(case)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .with_context(|| self.binary.display().to_string())?;
+        let stdout = read_in_background(child.stdout.take());
+        let stderr = read_in_background(child.stderr.take());
+        let exit_code = wait(&mut child)?;
+        let (stdout, stderr) = (stdout.recv()?, stderr.recv()?);
+        let report: Report = serde_json::from_slice(&stdout).with_context(|| {
+            format!(
+                "no report; exit status {exit_code:?}; {}",
+                String::from_utf8_lossy(&stderr)
+            )
+        })?;
+        ensure!(
+            exit_code == Some(report.status.exit_code().into()),
+            "exit status {exit_code:?} for a replay that is {}",
+            report.status
+        );
+        Ok(report)
+    }
+
+    fn command(&self, case: &Case) -> Command {
+        let submission = &case.submission;
+        let mut command = Command::new(&self.binary);
+        command.arg("run").arg(&case.task_dir).arg("--json");
+        if let Some(state) = &self.state {
+            command.arg("--state").arg(state);
+        }
+        if let Some(patch) = &submission.patch {
+            command.arg("--patch").arg(case.dir.join(patch));
+        }
+        if let Some(artifact) = &submission.artifact {
+            command.arg("--artifact").arg(case.dir.join(artifact));
+        }
+        if let Some(digest) = &submission.artifact_sha256 {
+            command.arg("--artifact-sha256").arg(digest.to_string());
+        }
+        if let Some(size) = submission.artifact_size_bytes {
+            command.arg("--artifact-size-bytes").arg(size.to_string());
+        }
+        command
+    }
+}
+
+/// Replays `cases`, `at_once` of them at a time, and hands each result to `done`
+/// in the order of `cases`, as early as that order allows.
+pub fn replay_all<'a>(
+    runner: &Runner,
+    cases: &'a [Case],
+    at_once: usize,
+    mut done: impl FnMut(&'a Case, Result<Report>),
+) {
+    let queue = Mutex::new(cases.iter().enumerate());
+    let (sender, receiver) = mpsc::channel();
+    thread::scope(|scope| {
+        for _ in 0..at_once {
+            let (queue, sender) = (&queue, sender.clone());
+            scope.spawn(move || {
+                loop {
+                    let next = queue.lock().ok().and_then(|mut queue| queue.next());
+                    let Some((index, case)) = next else { break };
+                    if sender.send((index, runner.replay(case))).is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+        drop(sender);
+        let mut early: Vec<Option<Result<Report>>> = cases.iter().map(|_| None).collect();
+        let mut waiting = cases.iter().enumerate().peekable();
+        for (index, result) in receiver {
+            early[index] = Some(result);
+            while let Some((index, case)) = waiting.peek() {
+                let Some(result) = early[*index].take() else {
+                    break;
+                };
+                done(case, result);
+                waiting.next();
+            }
+        }
+    });
+}
+
+/// Test programs lie in `deps/`, one below the others.
+fn beside_this_program() -> Result<PathBuf> {
+    let program = env::current_exe().context("this program's path")?;
+    let beside = program.with_file_name("replay-runner");
+    if beside.is_file() {
+        return Ok(beside);
+    }
+    let above = program
+        .parent()
+        .and_then(Path::parent)
+        .unwrap_or(Path::new("."));
+    Ok(above.join("replay-runner"))
+}
+
+fn read_in_background(pipe: Option<impl Read + Send + 'static>) -> Receiver<Vec<u8>> {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        if let Some(mut pipe) = pipe {
+            let _ = pipe.read_to_end(&mut bytes);
+        }
+        let _ = sender.send(bytes);
+    });
+    receiver
+}
+
+fn wait(child: &mut Child) -> Result<Option<i32>> {
+    let start = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(status.code());
+        }
+        if start.elapsed() > PATIENCE {
+            child.kill()?;
+            child.wait()?;
+            bail!(
+                "the runner did not end within {} seconds",
+                PATIENCE.as_secs()
+            );
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+}
