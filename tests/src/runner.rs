@@ -97,7 +97,7 @@ impl Runner {
             command.arg("--artifact-sha256").arg(digest.to_string());
         }
         if let Some(size) = submission.artifact_size_bytes {
-            command.arg("--artifact-size-bytes").arg(size.to_string());
+            command.arg("--artifact-size").arg(size.to_string());
         }
         command
     }

@@ -20,7 +20,7 @@ const SHOWN: &[(&str, &[&str])] = &[
         &[
             BASELINE,
             "more-steps",
-            "small-network",
+            "principal-components",
             "slow-learner",
             "syntax-error",
             "patch-the-scorer",
