@@ -1,1 +1,3 @@
 //! The replay engine as a library.
+
+pub mod artifact;

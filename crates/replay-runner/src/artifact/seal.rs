@@ -1,0 +1,160 @@
+//! What was known about a kept file when it was last hashed. While the file is
+//! still that very file, and the seal is young, its content is trusted.
+
+use std::fs::{self, File, Metadata};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// The state of a file at the time of its verification. Any write, replacement
+/// or change of mode moves the change time, which no program can set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Seal {
+    verified_at_unix: u64,
+    inode: u64,
+    size_bytes: u64,
+    changed_seconds: i64,
+    changed_nanoseconds: i64,
+}
+
+impl Seal {
+    pub(super) fn now(file: &Metadata) -> Self {
+        Self {
+            verified_at_unix: unix_seconds(SystemTime::now()),
+            inode: file.ino(),
+            size_bytes: file.len(),
+            changed_seconds: file.ctime(),
+            changed_nanoseconds: file.ctime_nsec(),
+        }
+    }
+
+    /// Whether `file` is what was verified, at most `max_age` ago. A seal from
+    /// the future (the clock was set back) is worth nothing.
+    pub(super) fn holds(self, file: &Metadata, max_age: Duration) -> bool {
+        let now = Self::now(file);
+        let age = now.verified_at_unix.checked_sub(self.verified_at_unix);
+        let same = Self {
+            verified_at_unix: self.verified_at_unix,
+            ..now
+        };
+        same == self && age.is_some_and(|seconds| seconds <= max_age.as_secs())
+    }
+
+    /// Reads a seal; anything unreadable is no seal.
+    pub(super) fn read(path: &Path) -> Option<Self> {
+        let text = fs::read_to_string(path).ok()?;
+        let mut fields = text.strip_prefix("1 ")?.trim_end().split(' ');
+        let seal = Self {
+            verified_at_unix: fields.next()?.parse().ok()?,
+            inode: fields.next()?.parse().ok()?,
+            size_bytes: fields.next()?.parse().ok()?,
+            changed_seconds: fields.next()?.parse().ok()?,
+            changed_nanoseconds: fields.next()?.parse().ok()?,
+        };
+        fields.next().is_none().then_some(seal)
+    }
+
+    /// Writes the seal whole or not at all. It need not survive a power cut:
+    /// without it the file is hashed again.
+    pub(super) fn write(self, path: &Path) -> io::Result<()> {
+        let directory = path.parent().unwrap_or(path);
+        let file = tempfile::NamedTempFile::new_in(directory)?;
+        let text = format!(
+            "1 {} {} {} {} {}\n",
+            self.verified_at_unix,
+            self.inode,
+            self.size_bytes,
+            self.changed_seconds,
+            self.changed_nanoseconds
+        );
+        fs::write(file.path(), text)?;
+        file.persist(path).map_err(|failed| failed.error)?;
+        Ok(())
+    }
+}
+
+/// Notes the use of the file that the seal at `path` belongs to. Only eviction
+/// looks at it, so that a failure does no harm.
+pub(super) fn touch(path: &Path) {
+    let _ = File::options()
+        .write(true)
+        .open(path)
+        .and_then(|seal| seal.set_modified(SystemTime::now()));
+}
+
+/// When the file that the seal at `path` belongs to was last used.
+pub(super) fn last_used(path: &Path) -> SystemTime {
+    fs::symlink_metadata(path)
+        .and_then(|seal| seal.modified())
+        .unwrap_or(UNIX_EPOCH)
+}
+
+fn unix_seconds(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seal_holds_for_the_same_young_file_only() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
+        fs::write(&path, "x").unwrap();
+        let file = fs::metadata(&path).unwrap();
+        let seal = Seal::now(&file);
+        let hour = Duration::from_hours(1);
+        assert!(seal.holds(&file, hour));
+        for other in [
+            Seal {
+                verified_at_unix: seal.verified_at_unix - 3601,
+                ..seal
+            },
+            Seal {
+                verified_at_unix: seal.verified_at_unix + 60,
+                ..seal
+            },
+            Seal {
+                inode: seal.inode + 1,
+                ..seal
+            },
+            Seal {
+                size_bytes: 2,
+                ..seal
+            },
+            Seal {
+                changed_seconds: seal.changed_seconds - 1,
+                ..seal
+            },
+            Seal {
+                changed_nanoseconds: seal.changed_nanoseconds ^ 1,
+                ..seal
+            },
+        ] {
+            assert!(!other.holds(&file, hour), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_whole_seal_is_none() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("seal");
+        let seal = Seal::now(&fs::metadata(directory.path()).unwrap());
+        seal.write(&path).unwrap();
+        assert_eq!(Seal::read(&path), Some(seal));
+        for text in [
+            "",
+            "1 ",
+            "1 2 3 4 5",
+            "2 1 2 3 4 5",
+            "1 1 2 3 4 5 6",
+            "1 a 2 3 4 5",
+        ] {
+            fs::write(&path, text).unwrap();
+            assert_eq!(Seal::read(&path), None, "{text:?}");
+        }
+    }
+}
