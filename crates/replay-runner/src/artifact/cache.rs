@@ -115,6 +115,45 @@ impl Cache {
         }))
     }
 
+    /// What was copied from `path` while it was the file that `metadata` is of.
+    pub(super) fn remembered(
+        &self,
+        path: &Path,
+        metadata: &fs::Metadata,
+        watch: &Watch,
+    ) -> Result<Option<VerifiedArtifact>, ArtifactError> {
+        let Ok(note) = fs::read_to_string(self.note_path(path)) else {
+            return Ok(None);
+        };
+        let known = note.split_once(' ').and_then(|(sha256, seal)| {
+            let seal: Seal = seal.parse().ok()?;
+            let sha256: Sha256Digest = sha256.parse().ok()?;
+            seal.holds(metadata, self.verify_again_after)
+                .then_some(sha256)
+        });
+        known.map_or(Ok(None), |sha256| self.find(sha256, watch))
+    }
+
+    /// Notes that `path`, sealed before it was read, holds these bytes.
+    pub(super) fn remember(
+        &self,
+        path: &Path,
+        sha256: Sha256Digest,
+        seal: Seal,
+    ) -> Result<(), ArtifactError> {
+        let note = self.note_path(path);
+        create_private_dir(note.parent().unwrap_or(&note))
+            .and_then(|()| seal::write_whole(&note, &format!("{sha256} {seal}")))
+            .map_err(ArtifactError::host("note a local file"))
+    }
+
+    /// One note for each path; its name tells nothing of the path.
+    fn note_path(&self, path: &Path) -> PathBuf {
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let name = Sha256Digest::of(path.as_os_str().as_encoded_bytes());
+        self.root.join("local").join(name.to_string())
+    }
+
     /// Stores a received file, whose bytes the caller has just hashed to
     /// `sha256`, under its name.
     pub(super) fn keep(

@@ -1,21 +1,24 @@
 //! Local files: opened without following where a stranger's name may lead, and
 //! hashed while they are copied into the cache.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
+use protocol::Sha256Digest;
 
 use super::cache::{Cache, VerifiedArtifact};
 use super::error::shortened;
 use super::hashing::hash_through;
+use super::seal::Seal;
 use super::{ArtifactError, Declared, LocalFiles, Watch};
 
 /// Copies `path` into the cache in one pass, and checks it against what is
-/// declared.
+/// declared. A file that was copied before, and is still that very file by its
+/// inode and change time, is not read again until its seal is old.
 pub(super) fn bring_in(
     cache: &Cache,
     path: &Path,
@@ -24,8 +27,13 @@ pub(super) fn bring_in(
     max_bytes: u64,
     watch: &Watch,
 ) -> Result<VerifiedArtifact, ArtifactError> {
-    let (file, size) = open(path, policy)?;
+    let (file, metadata) = open(path, policy)?;
+    let size = metadata.len();
     check_size(size, declared, max_bytes)?;
+    let seal = Seal::now(&metadata);
+    if let Some(kept) = cache.remembered(path, &metadata, watch)? {
+        return check_digest(kept.sha256(), declared).map(|()| kept);
+    }
     let mut incoming = cache.receive(size)?;
     let mut so_far = 0;
     let unreadable = |error: io::Error| unavailable(path, &error);
@@ -39,11 +47,20 @@ pub(super) fn bring_in(
         Ok(())
     })?;
     check_size(read, declared, max_bytes)?;
+    check_digest(found, declared)?;
+    let kept = cache.keep(incoming, found, watch)?;
+    if !seal.is_racy() {
+        cache.remember(path, found, seal)?;
+    }
+    Ok(kept)
+}
+
+fn check_digest(found: Sha256Digest, declared: Declared) -> Result<(), ArtifactError> {
     match declared.sha256 {
         Some(declared) if declared != found => {
             Err(ArtifactError::DigestMismatch { declared, found })
         }
-        _ => cache.keep(incoming, found, watch),
+        _ => Ok(()),
     }
 }
 
@@ -60,7 +77,7 @@ fn check_size(size: u64, declared: Declared, max: u64) -> Result<(), ArtifactErr
     }
 }
 
-fn open(path: &Path, policy: &LocalFiles) -> Result<(File, u64), ArtifactError> {
+fn open(path: &Path, policy: &LocalFiles) -> Result<(File, Metadata), ArtifactError> {
     let file = match policy {
         LocalFiles::Refused => {
             return Err(ArtifactError::Scheme {
@@ -84,7 +101,7 @@ fn open(path: &Path, policy: &LocalFiles) -> Result<(File, u64), ArtifactError> 
     if !metadata.is_file() {
         return Err(refused(path, "is not a regular file"));
     }
-    Ok((file, metadata.len()))
+    Ok((file, metadata))
 }
 
 fn open_beneath(directory: &Path, path: &Path) -> io::Result<File> {

@@ -1,10 +1,13 @@
 //! What was known about a kept file when it was last hashed. While the file is
 //! still that very file, and the seal is young, its content is trusted.
 
+use std::fmt;
 use std::fs::{self, File, Metadata};
 use std::io;
+use std::num::ParseIntError;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::str::FromStr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The state of a file at the time of its verification. Any write, replacement
@@ -12,6 +15,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Seal {
     verified_at_unix: u64,
+    device: u64,
     inode: u64,
     size_bytes: u64,
     changed_seconds: i64,
@@ -22,6 +26,7 @@ impl Seal {
     pub(super) fn now(file: &Metadata) -> Self {
         Self {
             verified_at_unix: unix_seconds(SystemTime::now()),
+            device: file.dev(),
             inode: file.ino(),
             size_bytes: file.len(),
             changed_seconds: file.ctime(),
@@ -41,37 +46,76 @@ impl Seal {
         same == self && age.is_some_and(|seconds| seconds <= max_age.as_secs())
     }
 
-    /// Reads a seal; anything unreadable is no seal.
+    /// Reads the seal at `path`; anything unreadable is no seal.
     pub(super) fn read(path: &Path) -> Option<Self> {
-        let text = fs::read_to_string(path).ok()?;
-        let mut fields = text.strip_prefix("1 ")?.trim_end().split(' ');
-        let seal = Self {
-            verified_at_unix: fields.next()?.parse().ok()?,
-            inode: fields.next()?.parse().ok()?,
-            size_bytes: fields.next()?.parse().ok()?,
-            changed_seconds: fields.next()?.parse().ok()?,
-            changed_nanoseconds: fields.next()?.parse().ok()?,
-        };
-        fields.next().is_none().then_some(seal)
+        fs::read_to_string(path).ok()?.parse().ok()
     }
 
-    /// Writes the seal whole or not at all. It need not survive a power cut:
-    /// without it the file is hashed again.
+    /// Whether the file changed so shortly before it was sealed that a further
+    /// change could bear the same time: file systems count in steps.
+    pub(super) fn is_racy(self) -> bool {
+        let sealed = i64::try_from(self.verified_at_unix).unwrap_or(i64::MAX);
+        sealed - self.changed_seconds < 2
+    }
+
+    /// Writes the seal beside the file that it is of.
     pub(super) fn write(self, path: &Path) -> io::Result<()> {
-        let directory = path.parent().unwrap_or(path);
-        let file = tempfile::NamedTempFile::new_in(directory)?;
-        let text = format!(
-            "1 {} {} {} {} {}\n",
+        write_whole(path, &self.to_string())
+    }
+}
+
+impl fmt::Display for Seal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "1 {} {} {} {} {} {}",
             self.verified_at_unix,
+            self.device,
             self.inode,
             self.size_bytes,
             self.changed_seconds,
             self.changed_nanoseconds
-        );
-        fs::write(file.path(), text)?;
-        file.persist(path).map_err(|failed| failed.error)?;
-        Ok(())
+        )
     }
+}
+
+/// A text that is no seal; then nothing is known of the file.
+#[derive(Debug)]
+pub(super) struct NoSeal;
+
+impl From<ParseIntError> for NoSeal {
+    fn from(_: ParseIntError) -> Self {
+        Self
+    }
+}
+
+impl FromStr for Seal {
+    type Err = NoSeal;
+
+    fn from_str(text: &str) -> Result<Self, NoSeal> {
+        let fields: Vec<&str> = text.split(' ').collect();
+        let ["1", verified_at, device, inode, size, seconds, nanoseconds] = fields[..] else {
+            return Err(NoSeal);
+        };
+        Ok(Self {
+            verified_at_unix: verified_at.parse()?,
+            device: device.parse()?,
+            inode: inode.parse()?,
+            size_bytes: size.parse()?,
+            changed_seconds: seconds.parse()?,
+            changed_nanoseconds: nanoseconds.parse()?,
+        })
+    }
+}
+
+/// Writes a small file whole or not at all. It need not survive a power cut:
+/// without it, files are hashed again.
+pub(super) fn write_whole(path: &Path, text: &str) -> io::Result<()> {
+    let directory = path.parent().unwrap_or(path);
+    let file = tempfile::NamedTempFile::new_in(directory)?;
+    fs::write(file.path(), text)?;
+    file.persist(path).map_err(|failed| failed.error)?;
+    Ok(())
 }
 
 /// Notes the use of the file that the seal at `path` belongs to. Only eviction
@@ -148,10 +192,11 @@ mod tests {
         for text in [
             "",
             "1 ",
-            "1 2 3 4 5",
-            "2 1 2 3 4 5",
-            "1 1 2 3 4 5 6",
-            "1 a 2 3 4 5",
+            "1 2 3 4 5 6",
+            "2 1 2 3 4 5 6",
+            "1 1 2 3 4 5 6 7",
+            "1 a 2 3 4 5 6",
+            "1 1 2 3 4 5 6\n",
         ] {
             fs::write(&path, text).unwrap();
             assert_eq!(Seal::read(&path), None, "{text:?}");

@@ -15,7 +15,7 @@ use tokio_rustls::server::TlsStream;
 
 /// What the server does with a request.
 #[derive(Clone, Debug)]
-pub enum Serve {
+pub(crate) enum Serve {
     /// 200 with a Content-Length and these bytes.
     Body(Vec<u8>),
     /// 200, chunked, these bytes, a proper end.
@@ -41,19 +41,19 @@ struct Seen {
     last_head: Mutex<String>,
 }
 
-pub struct Server {
-    pub port: u16,
-    pub ca_pem: String,
+pub(crate) struct Server {
+    pub(crate) port: u16,
+    pub(crate) ca_pem: String,
     seen: Arc<Seen>,
 }
 
 impl Server {
     /// Serves every request alike, by a certificate for `localhost` and 127.0.0.1.
-    pub async fn start(serve: Serve) -> Self {
+    pub(crate) async fn start(serve: Serve) -> Self {
         Self::start_as(serve, &["localhost", "127.0.0.1"]).await
     }
 
-    pub async fn start_as(serve: Serve, names: &[&str]) -> Self {
+    pub(crate) async fn start_as(serve: Serve, names: &[&str]) -> Self {
         let (config, ca_pem) = tls(names);
         let acceptor = TlsAcceptor::from(Arc::new(config));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -71,20 +71,20 @@ impl Server {
         Self { port, ca_pem, seen }
     }
 
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("https://localhost:{}/artifact?token=hidden", self.port)
     }
 
-    pub fn requests(&self) -> usize {
+    pub(crate) fn requests(&self) -> usize {
         self.seen.requests.load(SeqCst)
     }
 
     /// Body bytes that the server got rid of, socket buffers included.
-    pub fn body_bytes(&self) -> u64 {
+    pub(crate) fn body_bytes(&self) -> u64 {
         self.seen.body_bytes.load(SeqCst)
     }
 
-    pub fn last_head(&self) -> String {
+    pub(crate) fn last_head(&self) -> String {
         self.seen.last_head.lock().unwrap().clone()
     }
 }
@@ -157,7 +157,7 @@ async fn answer(
             let head = format!("{status} Whatever\r\nContent-Length: 0{headers}");
             text(&mut stream, &head).await?;
         }
-        Serve::Silent => tokio::time::sleep(Duration::from_secs(60)).await,
+        Serve::Silent => tokio::time::sleep(Duration::from_mins(1)).await,
     }
     stream.shutdown().await
 }
