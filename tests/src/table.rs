@@ -46,7 +46,7 @@ impl Table {
             Status::Error => Style::Red,
         };
         let row = format!(
-            "{mark} {name:24} {status} {code:34} {metrics:42} {seconds:5.1} s",
+            "{mark} {name:24} {status} {code:24} {metrics:40} {seconds:5.1} s",
             mark = self.mark(differences.is_empty()),
             name = case.name,
             status = self.paint(status, &format!("{:8}", report.status.to_string())),
