@@ -11,6 +11,7 @@ pub mod outcome;
 pub mod paths;
 pub mod report;
 pub mod spec;
+pub mod ss58;
 pub mod task;
 
 pub use decimal::Decimal;
