@@ -4,8 +4,11 @@
 //! Nothing in this crate does I/O, so a coordinator, a runner and a miner's
 //! tool decide the same thing from the same bytes.
 
+pub mod auth;
+pub mod canonical_json;
 pub mod decimal;
 pub mod digest;
+pub mod hotkey;
 pub mod limits;
 pub mod outcome;
 pub mod paths;
