@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use git2::{ObjectType, Odb, Oid, Repository};
 use protocol::TreeId;
-use protocol::paths::{AllowedPaths, PathRuleError, check_safe, escaped, is_generated};
+use protocol::paths::{AllowedPaths, check_safe, escaped, is_generated};
 use protocol::spec::PatchRules;
 
 use super::apply::{Applied, Applier, NewFile};
@@ -22,7 +22,7 @@ pub struct PatchGate<'a> {
 
 impl<'a> PatchGate<'a> {
     /// A gate with these rules, if every path and glob in them is one.
-    pub fn new(rules: &'a PatchRules) -> Result<Self, PathRuleError> {
+    pub fn new(rules: &'a PatchRules) -> Result<Self, PatchRefusal> {
         Ok(Self {
             rules,
             allowed: AllowedPaths::new(&rules.allowed_paths, &rules.protected_paths)?,
@@ -62,7 +62,7 @@ impl<'a> PatchGate<'a> {
         let changes = judge.changes(&scratch, &differences)?;
         Ok(PatchedTree {
             id: tree_id(id),
-            base: base.commit(),
+            base: base.clone(),
             changes,
         })
     }

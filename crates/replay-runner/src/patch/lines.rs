@@ -1,5 +1,7 @@
 //! A cursor over the lines of a patch.
 
+use std::io::BufRead as _;
+
 use super::PatchRefusal;
 
 /// The lines of a text, line ends included.
@@ -32,14 +34,9 @@ impl<'p> Lines<'p> {
     /// The current line with its line end, if there is one.
     pub(super) fn peek(&self) -> Option<&'p [u8]> {
         let rest = &self.text[self.at..];
-        if rest.is_empty() {
-            return None;
-        }
-        let end = rest
-            .iter()
-            .position(|b| *b == b'\n')
-            .map_or(rest.len(), |at| at + 1);
-        Some(&rest[..end])
+        // Reading a slice cannot fail, and std's own search is fast in every build.
+        let end = { rest }.skip_until(b'\n').unwrap_or(rest.len());
+        (end > 0).then(|| &rest[..end])
     }
 
     /// The current line; the next one becomes current.

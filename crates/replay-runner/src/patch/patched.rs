@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use git2::Oid;
-use protocol::{CommitId, Sha256Digest, TreeId};
+use protocol::spec;
+use protocol::{Sha256Digest, TreeId};
 
-use super::PatchRefusal;
-use crate::checkout::PinnedCommit;
+use crate::checkout::{CheckoutError, PinnedCommit};
 
 /// A patch as it was received, unjudged.
 #[derive(Debug, Clone)]
@@ -28,9 +28,12 @@ impl Patch {
         &self.text
     }
 
-    /// Their digest.
-    pub fn sha256(&self) -> Sha256Digest {
-        self.sha256
+    /// Their digest and number, as a spec names them.
+    pub fn content(&self) -> spec::Content {
+        spec::Content {
+            sha256: self.sha256,
+            size_bytes: self.text.len() as u64,
+        }
     }
 }
 
@@ -38,7 +41,7 @@ impl Patch {
 #[derive(Debug, Clone)]
 pub struct PatchedTree {
     pub(super) id: TreeId,
-    pub(super) base: CommitId,
+    pub(super) base: PinnedCommit,
     pub(super) changes: Vec<Change>,
 }
 
@@ -92,7 +95,7 @@ impl PatchedTree {
     pub fn unpatched(base: &PinnedCommit) -> Self {
         Self {
             id: base.tree(),
-            base: base.commit(),
+            base: base.clone(),
             changes: Vec::new(),
         }
     }
@@ -103,8 +106,8 @@ impl PatchedTree {
     }
 
     /// The commit that was patched.
-    pub fn base(&self) -> CommitId {
-        self.base
+    pub fn base(&self) -> &PinnedCommit {
+        &self.base
     }
 
     /// Every path that differs from the base, in the order of their bytes.
@@ -112,19 +115,18 @@ impl PatchedTree {
         &self.changes
     }
 
-    /// The content of a changed file, from the patch or from the base.
-    pub fn content(
-        &self,
-        change: &Change,
-        base: &PinnedCommit,
-    ) -> Result<Option<Arc<[u8]>>, PatchRefusal> {
+    /// The content of a changed file, from the patch or from the base; `None`
+    /// for one that is deleted.
+    pub fn content(&self, change: &Change) -> Result<Option<Arc<[u8]>>, CheckoutError> {
         match &change.kind {
             ChangeKind::Delete => Ok(None),
             ChangeKind::Write {
                 content: Some(content),
                 ..
             } => Ok(Some(Arc::clone(&content.0))),
-            ChangeKind::Write { blob, size, .. } => Ok(base.read_id(*blob, *size)?.map(Arc::from)),
+            ChangeKind::Write { blob, size, .. } => {
+                Ok(self.base.read_id(*blob, *size)?.map(Arc::from))
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Why a patch is refused. Messages name the escaped path and the mend.
 
 use protocol::Code;
-use protocol::paths::{UnsafePath, escaped};
+use protocol::paths::{PathRuleError, UnsafePath, escaped};
 
 use crate::checkout::CheckoutError;
 
@@ -72,6 +72,9 @@ pub enum PatchRefusal {
         /// The path, escaped.
         path: String,
     },
+    /// No refusal: the task's own path rules are none.
+    #[error("{0}")]
+    Rules(#[from] PathRuleError),
     /// No refusal: the base commit could not be read on this host.
     #[error("{0}")]
     Base(#[from] CheckoutError),
@@ -121,6 +124,7 @@ impl PatchRefusal {
             Self::ModeChange { .. } => Code::PatchModeChange,
             Self::Binary { .. } => Code::PatchBinary,
             Self::GeneratedFile { .. } => Code::PatchGeneratedFile,
+            Self::Rules(_) => Code::SpecInvalid,
             Self::Base(error) => error.code(),
         }
     }

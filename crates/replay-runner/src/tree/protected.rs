@@ -1,0 +1,237 @@
+//! The files that must be as they were: every tracked one that the patch may
+//! not change.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, OFlag, open, readlinkat};
+use nix::sys::stat::{FileStat, Mode, SFlag, fstatat};
+use protocol::paths::AllowedPaths;
+use protocol::spec::PatchRules;
+
+use super::writer::{Writer, beneath};
+use super::{Pristine, TreeError};
+use crate::checkout::{BaseEntry, EntryKind};
+
+/// The tracked files outside the allowed paths, and their pristine content.
+#[derive(Debug, Clone)]
+pub struct Protected {
+    pristine: PathBuf,
+    seconds: i64,
+    files: BTreeMap<String, BaseEntry>,
+}
+
+impl Protected {
+    /// The files of `pristine` that `rules` do not let a patch change.
+    pub fn of(pristine: &Pristine, rules: &PatchRules) -> Result<Self, TreeError> {
+        let entries = pristine.entries();
+        let exists = |path: &str| {
+            entries
+                .binary_search_by(|entry| entry.path.as_str().cmp(path))
+                .is_ok()
+        };
+        let allowed =
+            AllowedPaths::new(&rules.allowed_paths, &rules.protected_paths)?.in_tree(exists);
+        let files = entries
+            .iter()
+            .filter(|entry| !allowed.allows(&entry.path))
+            .map(|entry| (entry.path.clone(), entry.clone()))
+            .collect();
+        Ok(Self {
+            pristine: pristine.path(),
+            seconds: pristine.seconds(),
+            files,
+        })
+    }
+
+    /// The files, in the order of their paths.
+    pub fn files(&self) -> impl Iterator<Item = &BaseEntry> {
+        self.files.values()
+    }
+
+    /// How many bytes they hold together.
+    pub fn bytes(&self) -> u64 {
+        self.files.values().map(|entry| entry.size).sum()
+    }
+
+    /// Whether `path` is one of them.
+    pub fn contains(&self, path: &Path) -> bool {
+        path.to_str()
+            .is_some_and(|path| self.files.contains_key(path))
+    }
+
+    /// Which of them a stage changed, read off the upper layer that it wrote:
+    /// other content, another kind, removed, or hidden. Touching a file or
+    /// changing its mode is not a change. Costs as much as was written where
+    /// protected files are, however large the tree is.
+    pub fn changed(&self, written: &Path) -> Result<Vec<String>, TreeError> {
+        let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let upper = open(written, flags, Mode::empty())?;
+        let pristine = open(&self.pristine, flags, Mode::empty())?;
+        let mut search = Search {
+            pristine,
+            changed: Vec::new(),
+        };
+        let files: Vec<&BaseEntry> = self.files.values().collect();
+        search.directory(Some(&upper), &files, 0, false)?;
+        Ok(search.changed)
+    }
+
+    /// Writes the pristine content of `paths` into `layer`, an empty directory.
+    pub fn restore(&self, paths: &[String], layer: &Path) -> Result<(), TreeError> {
+        let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let pristine = open(&self.pristine, flags, Mode::empty())?;
+        let mut writer = Writer::open(layer, self.seconds)?;
+        for entry in paths.iter().filter_map(|path| self.files.get(path)) {
+            match entry.kind {
+                EntryKind::Submodule => writer.directory(&entry.path)?,
+                EntryKind::Symlink => {
+                    let target = readlinkat(&pristine, entry.path.as_str())?;
+                    writer.symlink(&entry.path, target.as_encoded_bytes())?;
+                }
+                kind => {
+                    let mut content = Vec::new();
+                    File::from(beneath(&pristine, &entry.path, OFlag::O_RDONLY, 0)?)
+                        .read_to_end(&mut content)?;
+                    writer.file(&entry.path, &content, kind == EntryKind::Executable)?;
+                }
+            }
+        }
+        writer.finish().map(drop)
+    }
+}
+
+struct Search {
+    pristine: OwnedFd,
+    changed: Vec<String>,
+}
+
+impl Search {
+    /// Compares the protected `files`, all below one directory whose path is
+    /// `depth` bytes long, with that directory of the upper layer; `None` where
+    /// the upper layer hides it.
+    fn directory(
+        &mut self,
+        upper: Option<&OwnedFd>,
+        files: &[&BaseEntry],
+        depth: usize,
+        opaque: bool,
+    ) -> Result<(), TreeError> {
+        let mut rest = files;
+        while let Some(first) = rest.first() {
+            let name = first.path[depth..].split('/').next().unwrap_or_default();
+            let end = depth + name.len();
+            let count = rest
+                .iter()
+                .take_while(|file| {
+                    file.path.as_bytes().get(..end) == first.path.as_bytes().get(..end)
+                        && file.path.as_bytes().get(end).is_none_or(|b| *b == b'/')
+                })
+                .count()
+                .max(1);
+            let (group, after) = rest.split_at(count);
+            rest = after;
+            let is_file = first.path.len() == end;
+            let found = match upper {
+                Some(upper) => stat(upper, name)?,
+                None => None,
+            };
+            match (found, upper) {
+                (None, _) if opaque => self.all(group),
+                (None, _) | (_, None) => {}
+                (Some(found), Some(upper)) if is_file => {
+                    if !self.same(upper, name, &found, first)? {
+                        self.all(group);
+                    }
+                }
+                (Some(found), Some(upper)) if kind(&found) == SFlag::S_IFDIR => {
+                    let below = beneath(upper, name, OFlag::O_DIRECTORY | OFlag::O_RDONLY, 0)?;
+                    let opaque = opaque || is_opaque(&below);
+                    self.directory(Some(&below), group, end + 1, opaque)?;
+                }
+                _ => self.all(group),
+            }
+        }
+        Ok(())
+    }
+
+    fn all(&mut self, files: &[&BaseEntry]) {
+        self.changed
+            .extend(files.iter().map(|file| file.path.clone()));
+    }
+
+    fn same(
+        &self,
+        upper: &OwnedFd,
+        name: &str,
+        found: &FileStat,
+        file: &BaseEntry,
+    ) -> Result<bool, TreeError> {
+        match (file.kind, kind(found)) {
+            (EntryKind::Submodule, SFlag::S_IFDIR) => Ok(true),
+            (EntryKind::Symlink, SFlag::S_IFLNK) => {
+                Ok(readlinkat(upper, name)? == readlinkat(&self.pristine, file.path.as_str())?)
+            }
+            (EntryKind::File | EntryKind::Executable, SFlag::S_IFREG) => {
+                if u64::try_from(found.st_size) != Ok(file.size) {
+                    return Ok(false);
+                }
+                let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK;
+                let now = File::from(beneath(upper, name, flags, 0)?);
+                let before = File::from(beneath(&self.pristine, &file.path, flags, 0)?);
+                Ok(equal(now, before)?)
+            }
+            _ => Ok(false),
+        }
+    }
+}
+
+fn stat(directory: &OwnedFd, name: &str) -> Result<Option<FileStat>, TreeError> {
+    match fstatat(directory, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+        Ok(found) => Ok(Some(found)),
+        Err(Errno::ENOENT) => Ok(None),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+fn kind(stat: &FileStat) -> SFlag {
+    SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT
+}
+
+/// Whether overlayfs shows nothing of the layers below in this directory: it
+/// was removed and made again.
+fn is_opaque(directory: &impl AsFd) -> bool {
+    let mut value = [0u8; 8];
+    ["trusted.overlay.opaque", "user.overlay.opaque"]
+        .iter()
+        .any(|name| matches!(rustix::fs::fgetxattr(directory, *name, &mut value[..]), Ok(len) if len > 0))
+}
+
+/// Compares two files piece by piece; either may be large.
+fn equal(mut a: impl Read, mut b: impl Read) -> std::io::Result<bool> {
+    let (mut left, mut right) = (vec![0; 1 << 16], vec![0; 1 << 16]);
+    loop {
+        let (n, m) = (fill(&mut a, &mut left)?, fill(&mut b, &mut right)?);
+        if left[..n] != right[..m] {
+            return Ok(false);
+        }
+        if n == 0 {
+            return Ok(true);
+        }
+    }
+}
+
+fn fill(from: &mut impl Read, buffer: &mut [u8]) -> std::io::Result<usize> {
+    let mut len = 0;
+    while len < buffer.len() {
+        match from.read(&mut buffer[len..])? {
+            0 => break,
+            n => len += n,
+        }
+    }
+    Ok(len)
+}
