@@ -122,6 +122,22 @@ impl<'de> Deserialize<'de> for Decimal {
     }
 }
 
+/// For fields that canonical JSON goes over: a number there is a double, so the
+/// digits are carried in quotes.
+pub mod in_quotes {
+    use serde::Serializer;
+
+    use super::Decimal;
+
+    /// Serialises the digits as a JSON string.
+    pub fn serialize<S: Serializer>(value: &Option<Decimal>, serializer: S) -> Result<S::Ok, S::Error> {
+        match value {
+            Some(decimal) => serializer.serialize_str(decimal.as_str()),
+            None => serializer.serialize_none(),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::decimal::in_quotes;
 use crate::limits::Bytes;
 use crate::task::{Direction, MetricRange};
 use crate::{CommitId, Decimal, Limits, Sha256Digest};
@@ -131,7 +132,11 @@ pub struct ReplaySpec {
     /// The metrics, deciding one first.
     pub metrics: Vec<Metric>,
     /// How far repeats may differ, relative to their median; equal without it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "in_quotes::serialize"
+    )]
     pub tolerance: Option<Decimal>,
     /// How often the benchmark runs.
     pub repeats: u32,
@@ -149,10 +154,16 @@ impl ReplaySpec {
 
     /// SHA-256 over the RFC 8785 canonical JSON of this spec.
     pub fn digest(&self) -> Sha256Digest {
-        // Every field is a string, a bool, a bounded integer or a list or map
-        // with string keys of them, so that canonical JSON always exists.
-        let json = serde_json_canonicalizer::to_vec(self).unwrap_or_default();
-        Sha256Digest::of(&json)
+        Sha256Digest::of(&self.canonical_json())
+    }
+
+    /// The RFC 8785 canonical JSON of this spec.
+    ///
+    /// # Panics
+    /// Never: every field is a string, a bool, an integer below 2^53, or a list
+    /// or a map with string keys of these, for which canonical JSON is defined.
+    pub fn canonical_json(&self) -> Vec<u8> {
+        serde_json_canonicalizer::to_vec(self).expect("a spec has canonical JSON")
     }
 
     /// The same task without any submission: what a control replays.
@@ -168,5 +179,58 @@ impl ReplaySpec {
     /// Whether this spec has no submission in it.
     pub fn is_baseline(&self) -> bool {
         self.patch.is_none() && self.artifact == self.baseline_artifact
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec() -> ReplaySpec {
+        serde_json::from_str(
+            r#"{
+                "spec_version": 1, "repository": "https://git.example/t.git",
+                "base_commit": "0123456789012345678901234567890123456789",
+                "private_inputs": [], "image": "sha256:00", "commands": {"benchmark": "make"},
+                "env": {"B": "2", "A": "1"},
+                "patch_rules": {"allowed_paths": ["src"], "protected_paths": [], "max_bytes": 1,
+                    "max_files": 1, "max_decoded_bytes": 1, "allow_binary": false, "allow_executable": false},
+                "outputs": [], "metrics": [{"name": "loss", "direction": "minimize", "range": {"min": "0.10"}}],
+                "tolerance": "0.010", "repeats": 1, "time_budget_seconds": 5, "setup_network": false, "limits": {}
+            }"#,
+        )
+        .unwrap()
+    }
+
+    #[test]
+    fn the_canonical_form_is_sorted_and_keeps_the_digits_of_decimals() {
+        let json = String::from_utf8(spec().canonical_json()).unwrap();
+        assert!(json.starts_with(r#"{"base_commit":"0123"#), "{json}");
+        assert!(json.contains(r#""env":{"A":"1","B":"2"}"#), "{json}");
+        assert!(json.contains(r#""range":{"min":"0.10"}"#) && json.contains(r#""tolerance":"0.010""#), "{json}");
+    }
+
+    #[test]
+    fn a_spec_read_back_from_its_canonical_form_has_the_same_digest() {
+        let back: ReplaySpec = serde_json::from_slice(&spec().canonical_json()).unwrap();
+        assert_eq!(back.digest(), spec().digest());
+    }
+
+    #[test]
+    fn whatever_differs_the_digest_differs() {
+        let mut seen = std::collections::BTreeSet::from([spec().digest()]);
+        let changes: [fn(&mut ReplaySpec); 6] = [
+            |spec| spec.repeats = 2,
+            |spec| spec.commands.benchmark.push(' '),
+            |spec| spec.tolerance = None,
+            |spec| spec.metrics[0].range.max = "1".parse().ok(),
+            |spec| spec.limits.pids = 99,
+            |spec| spec.patch = Some(Content { sha256: Sha256Digest::of(b""), size_bytes: 0 }),
+        ];
+        for change in changes {
+            let mut changed = spec();
+            change(&mut changed);
+            assert!(seen.insert(changed.digest()), "{changed:?}");
+        }
     }
 }

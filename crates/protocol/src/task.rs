@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::decimal::in_quotes;
 use crate::limits::Bytes;
 use crate::{Decimal, Limits, Sha256Digest};
 
@@ -49,10 +50,10 @@ pub enum CompetitionMode {
 #[serde(deny_unknown_fields, default)]
 pub struct MetricRange {
     /// The smallest honest value.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "in_quotes::serialize")]
     pub min: Option<Decimal>,
     /// The largest honest value.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "in_quotes::serialize")]
     pub max: Option<Decimal>,
 }
 

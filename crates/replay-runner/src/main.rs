@@ -1,2 +1,12 @@
-//! The command line of the replay engine.
-fn main() {}
+//! `replay-runner`: replays an untrusted submission against a pinned task and
+//! says what it observed.
+
+mod cli;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    cli::run(cli::Cli::parse())
+}

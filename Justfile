@@ -1,0 +1,38 @@
+# What people and CI run. `./bootstrap RECIPE` makes a bare machine ready first.
+
+# List the recipes.
+default:
+    @just --list --unsorted
+
+# Replay real submissions to real tasks: the good, the bad and the hostile.
+demo *ARGS: build
+    target/debug/demo {{ARGS}}
+
+# Run every test, those against the real engine included.
+test *ARGS: build
+    cargo nextest run --workspace --no-fail-fast {{ARGS}}
+    cargo test --workspace --doc --quiet
+
+# What must be clean before a change lands: format, lints, tests, documentation.
+check: && test
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets -- -D warnings
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --quiet
+
+# Measure, side by side in one run.
+bench *ARGS:
+    cargo build --release --workspace --bins
+    target/release/bench {{ARGS}}
+
+# Build the sandbox images that are missing or out of date.
+images *ARGS: build
+    target/debug/replay-runner images build {{ARGS}}
+
+# Build all programs.
+build:
+    cargo build --workspace --bins
+
+# Remove what building and running left: compiled code, containers, caches.
+clean:
+    cargo clean
+    rm -rf "${REPLAY_RUNNER_STATE:-/var/lib/replay-runner}"

@@ -1,0 +1,96 @@
+//! The command line: arguments in, exit status out.
+
+mod completions;
+mod doctor;
+mod live;
+mod run;
+mod summary;
+mod terminal;
+
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use replay_runner::state::State;
+use tracing_subscriber::EnvFilter;
+
+/// Replay untrusted submissions in containers and report the metrics observed
+#[derive(Debug, Parser)]
+#[command(name = "replay-runner", version, max_term_width = 100, propagate_version = true, after_help = EXAMPLES)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+
+    #[command(flatten)]
+    global: Global,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  replay-runner run my-task                         replay the baseline of a task
+  replay-runner run my-task --patch fast.diff       replay a patch
+  git diff | replay-runner run my-task --patch -    the same from standard input
+  replay-runner run task.json --repository . --json  a saved task, a local clone, a report for machines
+  replay-runner doctor                              is this machine fit to replay?
+
+Exit status: 0 accepted, 3 rejected, 1 error, 2 usage.
+Logs go to standard error; RUST_LOG=replay_runner=debug shows more of them.";
+
+/// Options of every command.
+#[derive(Debug, Args)]
+struct Global {
+    /// Where caches and running replays are kept
+    #[arg(long, global = true, value_name = "DIR", env = "REPLAY_RUNNER_STATE", help_heading = "Global options")]
+    state: Option<PathBuf>,
+}
+
+impl Global {
+    fn state(&self) -> Result<State, replay_runner::failure::Failure> {
+        let root = self.state.clone().unwrap_or_else(State::default_root);
+        Ok(State::open(&root)?)
+    }
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Replay a submission, or the baseline of a task
+    Run(Box<run::RunArgs>),
+    /// Is this machine fit to replay?
+    Doctor(doctor::DoctorArgs),
+    /// Print a completion script for a shell
+    Completions(completions::CompletionsArgs),
+}
+
+/// Runs a parsed command line to its exit status.
+pub(crate) fn run(cli: Cli) -> ExitCode {
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn")))
+        .with_writer(io::stderr)
+        .with_span_events(span_events())
+        .init();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("replay-runner: the asynchronous runtime could not start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let status = runtime.block_on(async {
+        match cli.command {
+            Command::Run(args) => run::run(*args, &cli.global).await,
+            Command::Doctor(args) => doctor::run(&args, &cli.global).await,
+            Command::Completions(args) => completions::run(&args),
+        }
+    });
+    // Blocking work such as a fetch cannot be interrupted; what it leaves is
+    // cleaned up by the next start.
+    runtime.shutdown_background();
+    ExitCode::from(status)
+}
+
+/// Times of the engine's own spans, when asked for by `RUST_LOG_SPANS=1`.
+fn span_events() -> tracing_subscriber::fmt::format::FmtSpan {
+    use tracing_subscriber::fmt::format::FmtSpan;
+    if std::env::var_os("RUST_LOG_SPANS").is_some() { FmtSpan::CLOSE } else { FmtSpan::NONE }
+}

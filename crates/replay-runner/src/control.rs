@@ -1,0 +1,63 @@
+//! What the unpatched baseline of a task does on this host: it decides whose
+//! fault a failed stage is. Remembered by what it depends on, so that a thousand
+//! failing submissions cost one control.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use protocol::outcome::Control;
+use protocol::{Code, ReplaySpec};
+use serde::{Deserialize, Serialize};
+
+use crate::host::write_readable;
+
+/// A failure may have been this host's bad moment: it is believed for so long.
+const FAILURE_LIFETIME: Duration = Duration::from_secs(600);
+
+/// What a control observed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ControlRecord {
+    /// How it ended.
+    pub(crate) code: Code,
+    /// Protected files that the baseline itself changes.
+    pub(crate) changed: Vec<String>,
+}
+
+impl ControlRecord {
+    /// Whether host and task are sound.
+    pub(crate) fn control(&self) -> Control {
+        if self.code == Code::Ok { Control::Passed } else { Control::Failed }
+    }
+}
+
+/// The controls that this host remembers.
+#[derive(Debug)]
+pub(crate) struct ControlCache {
+    file: PathBuf,
+}
+
+impl ControlCache {
+    /// The place for the control of `spec` below `dir`.
+    pub(crate) fn new(dir: &std::path::Path, spec: &ReplaySpec) -> Self {
+        Self { file: dir.join(format!("{}.json", spec.baseline().digest())) }
+    }
+
+    /// What is remembered and still believed.
+    pub(crate) fn get(&self) -> Option<ControlRecord> {
+        let record: ControlRecord = serde_json::from_slice(&fs::read(&self.file).ok()?).ok()?;
+        let written = fs::metadata(&self.file).and_then(|meta| meta.modified()).ok()?;
+        let age = SystemTime::now().duration_since(written).unwrap_or(FAILURE_LIFETIME);
+        (record.code == Code::Ok || age < FAILURE_LIFETIME).then_some(record)
+    }
+
+    /// Remembers `record`. What cannot be written is observed again next time.
+    pub(crate) fn put(&self, record: &ControlRecord) {
+        let written = serde_json::to_vec(record)
+            .map_err(std::io::Error::from)
+            .and_then(|bytes| write_readable(&self.file, &bytes));
+        if let Err(error) = written {
+            tracing::warn!(%error, "a control could not be remembered");
+        }
+    }
+}

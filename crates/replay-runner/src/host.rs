@@ -1,0 +1,117 @@
+//! What the replays of one process share: the engine, the caches, the cores.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use protocol::{Code, Limits};
+
+use crate::artifact::{Artifacts, FetchPolicy, LocalFiles, Secrecy};
+use crate::checkout::Mirrors;
+use crate::engine::{Deadlines, Engine, EngineFacts};
+use crate::failure::Failure;
+use crate::state::{Cores, Owner, State, reap};
+
+/// What the operator allows. The default is for submissions of strangers.
+#[derive(Debug, Clone, Default)]
+pub struct HostOptions {
+    /// Which local files may be artifacts or private inputs.
+    pub local_files: LocalFiles,
+    /// Whether a task that asks for network in setup gets it.
+    pub allow_setup_network: bool,
+    /// Engine deadlines.
+    pub deadlines: Deadlines,
+}
+
+/// A process that replays.
+#[derive(Debug)]
+pub struct Host {
+    pub(crate) engine: Engine,
+    pub(crate) facts: EngineFacts,
+    pub(crate) state: State,
+    pub(crate) owner: Owner,
+    pub(crate) cores: Cores,
+    pub(crate) mirrors: Mirrors,
+    pub(crate) artifacts: Artifacts,
+    pub(crate) private_inputs: Artifacts,
+    pub(crate) hosts_file: PathBuf,
+    pub(crate) options: HostOptions,
+    replays: AtomicU64,
+}
+
+impl Host {
+    /// Connects to the engine, removes what dead runners left, and registers
+    /// this process.
+    pub async fn open(state: State, options: HostOptions) -> Result<Self, Failure> {
+        let engine = match Engine::connect(options.deadlines).await {
+            Ok(engine) => engine,
+            Err(error) => {
+                // Mounts and directories can go without the engine.
+                reap(&state, None).await?;
+                return Err(error.into());
+            }
+        };
+        let facts = engine.facts().await?;
+        reap(&state, Some(&engine)).await?;
+        let owner = Owner::register(&state)?;
+        let policy = || FetchPolicy::default().local_files(options.local_files.clone());
+        let hosts_file = write_hosts_file(&state)?;
+        Ok(Self {
+            cores: Cores::of_this_process()?,
+            mirrors: Mirrors::new(state.dir("mirrors")?),
+            artifacts: Artifacts::open(&state.dir("artifacts")?, policy())?,
+            private_inputs: Artifacts::open(&state.dir("private")?, policy().secrecy(Secrecy::Private))?,
+            hosts_file,
+            engine,
+            facts,
+            owner,
+            state,
+            options,
+            replays: AtomicU64::new(0),
+        })
+    }
+
+    /// Names the next replay of this process.
+    pub(crate) fn next_replay(&self) -> String {
+        self.replays.fetch_add(1, Ordering::Relaxed).to_string()
+    }
+
+    /// Refuses limits that this machine cannot give, before anything is pulled.
+    pub(crate) fn check_limits(&self, limits: &Limits) -> Result<(), Failure> {
+        let refuse = |message: String| Err(Failure::new(Code::SandboxLimitsUnsatisfiable, message));
+        let memory = self.facts.memory_bytes;
+        if limits.memory.get() > memory {
+            return refuse(format!("limits.memory is {} and this host has {memory} bytes", limits.memory));
+        }
+        let cores = self.cores.count();
+        if limits.cpus as usize > cores {
+            return refuse(format!("limits.cpus is {} and this host has {cores}", limits.cpus));
+        }
+        if limits.gpus > 0 && !self.facts.has_gpus {
+            return refuse(format!("limits.gpus is {} and this host's engine has no GPU runtime", limits.gpus));
+        }
+        Ok(())
+    }
+}
+
+/// Without network a container has an empty hosts file, and `localhost` is unknown.
+fn write_hosts_file(state: &State) -> Result<PathBuf, Failure> {
+    let path = state.dir("files")?.join("hosts");
+    let text = "127.0.0.1 localhost replay\n::1 localhost ip6-localhost\n";
+    if fs::read_to_string(&path).is_ok_and(|known| known == text) {
+        return Ok(path);
+    }
+    write_readable(&path, text.as_bytes()).map_err(crate::workspace::WorkspaceError::io("writing the hosts file"))?;
+    Ok(path)
+}
+
+/// Writes a file that the sandbox's user may read, at once or not at all.
+pub(crate) fn write_readable(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let dir = path.parent().unwrap_or(Path::new("/"));
+    let file = tempfile::NamedTempFile::new_in(dir)?;
+    fs::write(file.path(), bytes)?;
+    file.as_file().set_permissions(fs::Permissions::from_mode(0o444))?;
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}

@@ -1,0 +1,140 @@
+//! Reads what a stage used from the kernel. Each stage's container lives below a
+//! cgroup of ours that outlives it, so that the figures are final and nothing
+//! inside could touch them. Works on version 1 and version 2 hierarchies.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+const ROOT: &str = "/sys/fs/cgroup";
+const PARENT: &str = "replay-runner";
+
+/// The cgroup that the container of one stage is put under.
+#[derive(Debug, Clone)]
+pub struct StageCgroup {
+    /// What the engine calls it.
+    parent: String,
+    /// Below each hierarchy's root.
+    relative: PathBuf,
+}
+
+/// What a stage used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Processor time of all its processes.
+    pub cpu: Duration,
+    /// The most memory it held at once, files in memory included.
+    pub peak_memory_bytes: u64,
+}
+
+impl StageCgroup {
+    /// A cgroup for `stage` of the runner `owner`; `systemd` tells who manages
+    /// the hierarchy.
+    pub fn new(owner: &str, stage: &str, systemd: bool) -> Self {
+        if systemd {
+            // A slice's place in the tree is spelled by the dashes of its name.
+            let base = "replayrunner.slice";
+            let of_owner = format!("replayrunner-{owner}.slice");
+            let name = format!("replayrunner-{owner}-{stage}.slice");
+            return Self { relative: Path::new(base).join(of_owner).join(&name), parent: name };
+        }
+        let parent = format!("/{PARENT}/{owner}/{stage}");
+        Self { relative: PathBuf::from(&parent[1..]), parent }
+    }
+
+    /// The engine's `CgroupParent`.
+    pub fn parent(&self) -> &str {
+        &self.parent
+    }
+
+    /// What the stage used, or `None` if the kernel does not say.
+    pub fn usage(&self) -> Option<Usage> {
+        self.usage_v2().or_else(|| self.usage_v1())
+    }
+
+    fn usage_v1(&self) -> Option<Usage> {
+        let cpu = read_u64(&Path::new(ROOT).join("cpuacct").join(&self.relative).join("cpuacct.usage"))?;
+        let memory = Path::new(ROOT).join("memory").join(&self.relative);
+        let peak = read_u64(&memory.join("memory.max_usage_in_bytes"))?;
+        Some(Usage { cpu: Duration::from_nanos(cpu), peak_memory_bytes: peak })
+    }
+
+    fn usage_v2(&self) -> Option<Usage> {
+        let dir = Path::new(ROOT).join(&self.relative);
+        let stat = fs::read_to_string(dir.join("cpu.stat")).ok()?;
+        let micros = stat.lines().find_map(|line| line.strip_prefix("usage_usec "))?;
+        Some(Usage {
+            cpu: Duration::from_micros(micros.trim().parse().ok()?),
+            peak_memory_bytes: read_u64(&dir.join("memory.peak"))?,
+        })
+    }
+
+    /// Kills everything in it without asking the engine: the last resort when
+    /// the engine does not answer.
+    pub fn kill_all(&self) {
+        for root in hierarchies() {
+            let dir = root.join(&self.relative);
+            if fs::write(dir.join("cgroup.kill"), "1").is_ok() {
+                return;
+            }
+            for child in children(&dir) {
+                kill_members(&child);
+            }
+            kill_members(&dir);
+        }
+    }
+
+    /// Removes it; it is empty once its container is gone.
+    pub fn remove(&self) {
+        for root in hierarchies() {
+            remove_tree(&root.join(&self.relative));
+        }
+    }
+}
+
+/// Removes every cgroup of the runner `owner`.
+pub fn remove(owner: &str) {
+    for root in hierarchies() {
+        remove_tree(&root.join(PARENT).join(owner));
+        remove_tree(&root.join("replayrunner.slice").join(format!("replayrunner-{owner}.slice")));
+    }
+}
+
+fn kill_members(dir: &Path) {
+    let members = fs::read_to_string(dir.join("cgroup.procs")).unwrap_or_default();
+    for pid in members.lines().filter_map(|line| line.parse().ok()) {
+        let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+    }
+}
+
+fn hierarchies() -> Vec<PathBuf> {
+    let mut roots = vec![PathBuf::from(ROOT)];
+    roots.extend(children(Path::new(ROOT)).filter(|dir| dir.join("cgroup.procs").exists()));
+    roots
+}
+
+fn children(dir: &Path) -> impl Iterator<Item = PathBuf> {
+    fs::read_dir(dir)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        .map(|entry| entry.path())
+}
+
+fn remove_tree(dir: &Path) {
+    if !dir.exists() {
+        return;
+    }
+    for child in children(dir) {
+        remove_tree(&child);
+    }
+    let _ = fs::remove_dir(dir);
+}
+
+fn read_u64(path: &Path) -> Option<u64> {
+    fs::read_to_string(path).ok()?.trim().parse().ok()
+}

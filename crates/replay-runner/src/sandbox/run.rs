@@ -1,0 +1,268 @@
+//! From create to removed: the life of one stage's container.
+
+use std::collections::BTreeMap;
+use std::pin::pin;
+use std::time::{Duration, Instant};
+
+use bollard::container::LogOutput;
+use futures_util::{Stream, StreamExt as _};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
+
+use super::cgroup::{StageCgroup, Usage};
+use super::output::HeadTail;
+use super::{Sandbox, SandboxError, Stage};
+use crate::engine::{Ended, EngineError};
+use crate::metrics::MarkerScanner;
+
+/// How long the engine may take to kill before the kernel is asked directly.
+const KILL_PATIENCE: Duration = Duration::from_millis(400);
+/// How often a stage is looked at in case the engine's word of its end is lost.
+const LOST_EXIT_POLL: Duration = Duration::from_secs(2);
+/// How long output may still be in the engine's pipes after the container's end.
+const DRAIN_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How a stage ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StageEnd {
+    /// Its first process exited by itself.
+    Exited(i64),
+    /// The budget ended it.
+    TimedOut,
+    /// The kernel killed a process of it for want of memory.
+    OutOfMemory,
+}
+
+/// What was observed of one stage.
+#[derive(Debug)]
+pub struct StageRun {
+    /// How it ended.
+    pub end: StageEnd,
+    /// The exit status of its first process, however it ended.
+    pub exit_code: Option<i64>,
+    /// From start to end, by the monotonic clock.
+    pub wall: Duration,
+    /// What it used; `None` if the kernel does not say.
+    pub usage: Option<Usage>,
+    /// How much it printed.
+    pub output_bytes: u64,
+    /// Whether less than that is kept.
+    pub output_truncated: bool,
+    /// Inert text of what is kept.
+    pub output: String,
+    /// The last value printed for each marker looked for.
+    pub markers: BTreeMap<String, String>,
+}
+
+impl Sandbox {
+    /// Runs `stage` for at most `budget`. Whatever happens, the container is
+    /// dead and removed when this returns.
+    pub async fn run(
+        &self,
+        stage: &Stage<'_>,
+        budget: Duration,
+        cancel: &CancellationToken,
+    ) -> Result<StageRun, SandboxError> {
+        if cancel.is_cancelled() {
+            return Err(SandboxError::Cancelled);
+        }
+        let name = format!("replay-{}-{}-{}", &self.owner[..12], self.replay, stage.name);
+        let cgroup = StageCgroup::new(&self.owner, &format!("{}{}", self.replay.replace('-', ""), stage.name), self.systemd_cgroups);
+        let observed = self.live(&name, stage, budget, cancel, &cgroup).await;
+        // By name: a create call that timed out may still have made it.
+        let removed = self.remove(&name, &cgroup, observed.is_err()).await;
+        let usage = cgroup.usage();
+        cgroup.remove();
+        let mut observed = observed?;
+        removed?;
+        observed.usage = usage;
+        Ok(observed)
+    }
+
+    async fn live(
+        &self,
+        name: &str,
+        stage: &Stage<'_>,
+        budget: Duration,
+        cancel: &CancellationToken,
+        cgroup: &StageCgroup,
+    ) -> Result<StageRun, SandboxError> {
+        let create = self.engine.create(name, self.container(stage, cgroup));
+        let id = create.instrument(tracing::debug_span!("create")).await?;
+        let attach = self.engine.attach(&id).instrument(tracing::debug_span!("attach"));
+        let drain = Drain::spawn(attach.await?, self.limits.output.get(), &self.markers);
+        let mut exit = {
+            let (engine, id) = (self.engine.clone(), id.clone());
+            AbortOnDrop(tokio::spawn(async move { engine.next_exit(&id).await }))
+        };
+        let start = self.engine.start(&id).instrument(tracing::debug_span!("start")).await;
+        if let Err(error) = start {
+            return if error.is_command_not_found() { Ok(never_started()) } else { Err(error.into()) };
+        }
+        let started = Instant::now();
+        let stop = self.until_end(&id, &mut exit, budget, cancel).instrument(tracing::debug_span!("command")).await?;
+        if stop != Stop::Exited {
+            self.kill(&id, &mut exit, cgroup).instrument(tracing::debug_span!("kill")).await?;
+        }
+        let wall = started.elapsed();
+        if stop == Stop::Cancelled {
+            return Err(SandboxError::Cancelled);
+        }
+        let (output, markers) = drain.finish().instrument(tracing::debug_span!("drain")).await;
+        let ended = self.engine.ended(&id).instrument(tracing::debug_span!("inspect")).await?;
+        Ok(StageRun {
+            end: stage_end(stop, ended),
+            exit_code: Some(ended.exit_code),
+            wall,
+            usage: None,
+            output_bytes: output.total(),
+            output_truncated: output.is_truncated(),
+            output: output.render(&self.secrets),
+            markers: markers.found(),
+        })
+    }
+
+    /// Waits for the end of the container, of the budget, or of everybody's patience.
+    async fn until_end(
+        &self,
+        id: &str,
+        exit: &mut AbortOnDrop<Result<(), EngineError>>,
+        budget: Duration,
+        cancel: &CancellationToken,
+    ) -> Result<Stop, SandboxError> {
+        let mut deadline = pin!(tokio::time::sleep(budget));
+        loop {
+            tokio::select! {
+                ended = &mut exit.0 => {
+                    ended.map_err(|_| EngineError::Lost { call: "wait" })??;
+                    return Ok(Stop::Exited);
+                }
+                () = &mut deadline => return Ok(Stop::Deadline),
+                () = cancel.cancelled() => return Ok(Stop::Cancelled),
+                () = tokio::time::sleep(LOST_EXIT_POLL) => {
+                    // The container may have ended before the engine heard our
+                    // `wait`; then nobody will ever tell.
+                    if self.engine.ended(id).await.is_ok() {
+                        return Ok(Stop::Exited);
+                    }
+                }
+            }
+        }
+    }
+
+    async fn kill(
+        &self,
+        id: &str,
+        exit: &mut AbortOnDrop<Result<(), EngineError>>,
+        cgroup: &StageCgroup,
+    ) -> Result<(), SandboxError> {
+        let by_engine = async {
+            self.engine.kill(id).await?;
+            (&mut exit.0).await.map_err(|_| EngineError::Lost { call: "wait" })?
+        };
+        match tokio::time::timeout(KILL_PATIENCE, by_engine).await {
+            Ok(killed) => Ok(killed?),
+            Err(_) => {
+                tracing::warn!("the engine is slow to kill; killing the cgroup");
+                cgroup.kill_all();
+                Ok(())
+            }
+        }
+    }
+
+    /// Removes the container. After a failure the engine may be coming back
+    /// from a restart, so nothing may go on running meanwhile and it is asked
+    /// more than once.
+    async fn remove(&self, name: &str, cgroup: &StageCgroup, failed: bool) -> Result<(), EngineError> {
+        let tries = if failed { 4 } else { 1 };
+        if failed {
+            cgroup.kill_all();
+        }
+        let remove = || self.engine.remove(name).instrument(tracing::debug_span!("remove"));
+        let mut result = remove().await;
+        for _ in 1..tries {
+            if result.is_ok() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            result = remove().await;
+        }
+        result
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stop {
+    Exited,
+    Deadline,
+    Cancelled,
+}
+
+fn stage_end(stop: Stop, ended: Ended) -> StageEnd {
+    match stop {
+        // A child that the kernel killed leaves the first process alive and its
+        // exit status 0: only the engine's flag counts, never the status.
+        _ if ended.oom_killed => StageEnd::OutOfMemory,
+        Stop::Deadline | Stop::Cancelled => StageEnd::TimedOut,
+        Stop::Exited => StageEnd::Exited(ended.exit_code),
+    }
+}
+
+/// The image has no shell: what a shell says of a command that it cannot find.
+fn never_started() -> StageRun {
+    StageRun {
+        end: StageEnd::Exited(127),
+        exit_code: Some(127),
+        wall: Duration::ZERO,
+        usage: None,
+        output_bytes: 0,
+        output_truncated: false,
+        output: String::new(),
+        markers: BTreeMap::new(),
+    }
+}
+
+/// Reads a container's output to its end, in a task of its own: a reader that
+/// stops reading would stall the container.
+struct Drain(AbortOnDrop<()>, std::sync::Arc<std::sync::Mutex<(HeadTail, MarkerScanner)>>);
+
+impl Drain {
+    fn spawn(
+        output: impl Stream<Item = Result<LogOutput, bollard::errors::Error>> + Send + 'static,
+        cap: u64,
+        markers: &[String],
+    ) -> Self {
+        let kept = std::sync::Arc::new(std::sync::Mutex::new((HeadTail::new(cap), MarkerScanner::new(markers))));
+        let sink = std::sync::Arc::clone(&kept);
+        let task = tokio::spawn(async move {
+            let mut output = pin!(output);
+            while let Some(Ok(chunk)) = output.next().await {
+                let Ok(mut sink) = sink.lock() else { return };
+                let is_stderr = matches!(chunk, LogOutput::StdErr { .. });
+                sink.0.push(chunk.as_ref());
+                sink.1.push(is_stderr, chunk.as_ref());
+            }
+        });
+        Self(AbortOnDrop(task), kept)
+    }
+
+    async fn finish(mut self) -> (HeadTail, MarkerScanner) {
+        if tokio::time::timeout(DRAIN_PATIENCE, &mut self.0.0).await.is_err() {
+            tracing::warn!("output did not end with its container");
+        }
+        let empty = (HeadTail::new(0), MarkerScanner::new(&[]));
+        match self.1.lock() {
+            Ok(mut kept) => std::mem::replace(&mut *kept, empty),
+            Err(_) => empty,
+        }
+    }
+}
+
+struct AbortOnDrop<T>(JoinHandle<T>);
+
+impl<T> Drop for AbortOnDrop<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}

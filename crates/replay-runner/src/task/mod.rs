@@ -1,0 +1,7 @@
+//! Reading a task file: TOML, JSON or YAML with the same field names, and errors
+//! that name the file, the line, the field and the nearest right name.
+
+mod file;
+mod suggestion;
+
+pub use file::{TaskFileError, TaskSource, load};

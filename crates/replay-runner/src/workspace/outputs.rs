@@ -1,0 +1,148 @@
+//! Carrying what the benchmark made over to the score stage: regular files by
+//! their bytes, and nothing else of them.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::{MetadataExt as _, chown};
+use std::path::Path;
+
+use nix::dir::Dir;
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use protocol::Code;
+
+use super::{Workspace, WorkspaceError, beneath};
+use crate::sandbox::SANDBOX_UID;
+
+/// Directories deeper than this are nobody's honest output.
+const DEEPEST: usize = 32;
+
+/// The declared outputs could not be carried over.
+#[derive(Debug, thiserror::Error)]
+pub enum OutputError {
+    /// The benchmark did not write it.
+    #[error("the benchmark wrote no {0:?}, which the task declares as an output")]
+    Missing(String),
+    /// A link, a FIFO, a device; or a directory that is too deep.
+    #[error("output {0:?} is not made of regular files and plain directories")]
+    NotAFile(String),
+    /// More than the work tree may hold.
+    #[error("the outputs are larger than the work tree may be")]
+    TooLarge,
+    /// This host's doing.
+    #[error(transparent)]
+    Workspace(#[from] WorkspaceError),
+}
+
+impl OutputError {
+    /// The outcome code.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Missing(_) => Code::ResultMissing,
+            Self::NotAFile(_) => Code::ResultNotAFile,
+            Self::TooLarge => Code::ResultTooLarge,
+            Self::Workspace(error) => error.code(),
+        }
+    }
+}
+
+impl Workspace {
+    /// Copies `outputs` into the empty directory `layer`. Paths for which
+    /// `is_protected` holds are left out: the score stage sees them pristine.
+    pub fn copy_outputs(
+        &self,
+        outputs: &[String],
+        layer: &Path,
+        is_protected: &dyn Fn(&Path) -> bool,
+    ) -> Result<(), OutputError> {
+        let root = beneath::open_root(self.path()).map_err(WorkspaceError::io("opening the work tree"))?;
+        for output in outputs {
+            let name = output.trim_end_matches('/');
+            let file = beneath::open(&root, Path::new(name), OFlag::O_RDONLY).map_err(|errno| match errno {
+                Errno::ENOENT | Errno::ENOTDIR => OutputError::Missing(output.clone()),
+                Errno::ELOOP | Errno::ENXIO | Errno::EXDEV => OutputError::NotAFile(output.clone()),
+                other => WorkspaceError::io("opening an output")(other).into(),
+            })?;
+            let mut copy = Copy { output, layer, is_protected };
+            copy.parents(Path::new(name))?;
+            copy.entry(file, Path::new(name), 0)?;
+        }
+        Ok(())
+    }
+}
+
+struct Copy<'a> {
+    output: &'a str,
+    layer: &'a Path,
+    is_protected: &'a dyn Fn(&Path) -> bool,
+}
+
+impl Copy<'_> {
+    fn entry(&mut self, file: File, path: &Path, depth: usize) -> Result<(), OutputError> {
+        let stat = beneath::stat(&file).map_err(WorkspaceError::io("looking at an output"))?;
+        if beneath::is_directory(&stat) && depth < DEEPEST {
+            return self.directory(file, path, depth);
+        }
+        if !beneath::is_regular(&stat) {
+            return Err(OutputError::NotAFile(self.output.to_owned()));
+        }
+        if (self.is_protected)(path) {
+            return Ok(());
+        }
+        let target = self.layer.join(path);
+        let copied = File::create_new(&target).and_then(|mut to| io::copy(&mut &file, &mut to));
+        match copied.and_then(|_| give_away(&target)) {
+            Ok(()) => Ok(()),
+            // An output that is declared twice, alone and by its directory.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            Err(error) => Err(full_or_io(error)),
+        }
+    }
+
+    fn directory(&mut self, dir: File, path: &Path, depth: usize) -> Result<(), OutputError> {
+        make_directory(&self.layer.join(path))?;
+        let opened = dir.try_clone().map_err(WorkspaceError::io("listing an output"))?;
+        let mut entries = Dir::from_fd(opened.into()).map_err(WorkspaceError::io("listing an output"))?;
+        for entry in entries.iter() {
+            let entry = entry.map_err(WorkspaceError::io("listing an output"))?;
+            let name = std::os::unix::ffi::OsStrExt::from_bytes(entry.file_name().to_bytes());
+            let name: &std::ffi::OsStr = name;
+            if name == "." || name == ".." {
+                continue;
+            }
+            let file = beneath::open(&dir, Path::new(name), OFlag::O_RDONLY)
+                .map_err(|_| OutputError::NotAFile(self.output.to_owned()))?;
+            self.entry(file, &path.join(name), depth + 1)?;
+        }
+        Ok(())
+    }
+
+    fn parents(&self, path: &Path) -> Result<(), OutputError> {
+        let mut parents: Vec<&Path> = path.ancestors().skip(1).filter(|parent| !parent.as_os_str().is_empty()).collect();
+        parents.reverse();
+        parents.into_iter().try_for_each(|parent| make_directory(&self.layer.join(parent)))
+    }
+}
+
+fn make_directory(path: &Path) -> Result<(), OutputError> {
+    match fs::create_dir(path) {
+        Ok(()) => give_away(path).map_err(full_or_io),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(full_or_io(error)),
+    }
+}
+
+/// The scorer may write beside what it judges.
+fn give_away(path: &Path) -> io::Result<()> {
+    if fs::symlink_metadata(path)?.uid() == SANDBOX_UID {
+        return Ok(());
+    }
+    chown(path, Some(SANDBOX_UID), Some(SANDBOX_UID))
+}
+
+fn full_or_io(error: io::Error) -> OutputError {
+    if crate::disk::is_full(&error) {
+        return OutputError::TooLarge;
+    }
+    WorkspaceError::io("copying an output")(error).into()
+}

@@ -1,0 +1,96 @@
+//! Layers upon layers: the mount that a stage works in.
+
+use std::fs;
+use std::os::unix::fs::chown;
+use std::path::{Path, PathBuf};
+
+use nix::mount::{MsFlags, mount};
+use protocol::Limits;
+
+use super::scratch::detach;
+use super::{Scratch, WorkspaceError, beneath};
+use crate::sandbox::SANDBOX_UID;
+
+/// A mounted work tree with an empty writable layer when it is made.
+#[derive(Debug)]
+pub struct Workspace {
+    merged: Mounted,
+    scratch: Scratch,
+}
+
+/// What a stage left, no longer writable by anyone: a layer for the next work tree.
+#[derive(Debug)]
+pub struct FrozenLayer(Scratch);
+
+impl FrozenLayer {
+    /// The layer's directory.
+    pub fn path(&self) -> PathBuf {
+        self.0.path().join("upper")
+    }
+}
+
+#[derive(Debug)]
+struct Mounted(PathBuf);
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        detach(&self.0);
+    }
+}
+
+impl Workspace {
+    /// Mounts `layers`, the topmost first, at a place below `dir`, which must
+    /// not have been used for another work tree that still lives.
+    pub fn mount(dir: &Path, layers: &[&Path], limits: &Limits) -> Result<Self, WorkspaceError> {
+        let scratch = Scratch::mount(&dir.join("scratch"), limits.workspace.get(), limits.workspace_files)?;
+        let upper = scratch.path().join("upper");
+        let work = scratch.path().join("work");
+        for path in [&upper, &work] {
+            fs::create_dir(path).map_err(WorkspaceError::io("making a layer"))?;
+        }
+        chown(&upper, Some(SANDBOX_UID), Some(SANDBOX_UID)).map_err(WorkspaceError::io("giving away a layer"))?;
+        let merged = dir.join("merged");
+        fs::create_dir_all(&merged).map_err(WorkspaceError::io("making a mount point"))?;
+        let lower: Vec<String> = layers.iter().map(|layer| layer.display().to_string()).collect();
+        // Without redirects and metadata copies a layer holds whole files at
+        // their own paths, so that what a stage changed can be read off it.
+        let options = format!(
+            "lowerdir={},upperdir={},workdir={},index=off,redirect_dir=off,metacopy=off,xino=off",
+            lower.join(":"),
+            upper.display(),
+            work.display()
+        );
+        let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
+        mount(Some("overlay"), &merged, Some("overlay"), flags, Some(options.as_str()))
+            .map_err(WorkspaceError::io("mounting the layers"))?;
+        Ok(Self { merged: Mounted(merged), scratch })
+    }
+
+    /// The mount point: what a container gets as its work tree.
+    pub fn path(&self) -> &Path {
+        &self.merged.0
+    }
+
+    /// The directory that holds exactly what was written since it was mounted.
+    pub fn written(&self) -> PathBuf {
+        self.scratch.path().join("upper")
+    }
+
+    /// Whether it can take no more.
+    pub fn is_full(&self) -> bool {
+        self.scratch.is_full()
+    }
+
+    /// Removes the file `path`, so that a later one is the stage's own.
+    pub fn remove_file(&self, path: &str) -> Result<(), WorkspaceError> {
+        let root = beneath::open_root(self.path()).map_err(WorkspaceError::io("opening the work tree"))?;
+        beneath::remove_file(&root, Path::new(path)).map_err(WorkspaceError::io("removing a stale result"))
+    }
+
+    /// Ends it and keeps what was written as a layer.
+    pub fn freeze(self) -> FrozenLayer {
+        let Self { merged, scratch } = self;
+        drop(merged);
+        FrozenLayer(scratch)
+    }
+}
