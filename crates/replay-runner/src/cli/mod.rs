@@ -2,16 +2,18 @@
 
 mod completions;
 mod doctor;
+mod images;
 mod live;
 mod run;
 mod summary;
 mod terminal;
 
-use std::io;
+use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use replay_runner::images::command::ImagesCommand;
 use replay_runner::state::State;
 use tracing_subscriber::EnvFilter;
 
@@ -58,6 +60,11 @@ enum Command {
     Run(Box<run::RunArgs>),
     /// Is this machine fit to replay?
     Doctor(doctor::DoctorArgs),
+    /// Build or list the images that replays run in
+    Images {
+        #[command(subcommand)]
+        command: ImagesCommand,
+    },
     /// Print a completion script for a shell
     Completions(completions::CompletionsArgs),
 }
@@ -67,6 +74,7 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
     tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn")))
         .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
         .with_span_events(span_events())
         .init();
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
@@ -80,6 +88,7 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         match cli.command {
             Command::Run(args) => run::run(*args, &cli.global).await,
             Command::Doctor(args) => doctor::run(&args, &cli.global).await,
+            Command::Images { command } => images::run(&command).await,
             Command::Completions(args) => completions::run(&args),
         }
     });

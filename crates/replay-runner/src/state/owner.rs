@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use uuid::Uuid;
 
 use super::{State, StateError, locks_dir};
+use crate::sandbox::cgroup;
 
 /// One living runner. Everything it makes in the engine or on disk carries its
 /// id; the lock file is held for as long as the process lives and is let go by
@@ -48,6 +49,7 @@ impl Owner {
 impl Drop for Owner {
     fn drop(&mut self) {
         // Best effort: what stays is what the next start removes.
+        cgroup::remove(&self.id);
         let _ = fs::remove_dir(&self.run_dir);
         let _ = fs::remove_file(&self.lock_path);
     }
