@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
+use super::fields::RecipeError;
 use super::lock::{LockError, PackageChange};
-use super::recipe::RecipeError;
 
 /// Why an image could not be described, built or looked up.
 #[derive(Debug, thiserror::Error)]

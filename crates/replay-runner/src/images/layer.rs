@@ -5,10 +5,10 @@
 use std::collections::HashMap;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 
-use sha2::{Digest as _, Sha256};
 use tar::EntryType;
 
 use super::error::ImageError;
+use super::hashed::Hashed;
 use super::recipe::Recipe;
 use super::{SANDBOX_UID, SOURCE_DATE_EPOCH};
 
@@ -63,13 +63,10 @@ pub(super) fn write(
         Some(node) => read_text(node, raw)?,
         None => String::new(),
     };
-    let mut hashed = Hashed {
-        out,
-        hasher: Sha256::new(),
-    };
+    let mut hashed = Hashed::new(out);
     write_nodes(&nodes, raw, &mut hashed).map_err(ImageError::io("write the image's layer"))?;
     Ok(Layer {
-        digest: hex::encode(hashed.hasher.finalize()),
+        digest: hashed.digest(),
         dpkg_status,
     })
 }
@@ -188,7 +185,7 @@ fn write_nodes(nodes: &[Node], raw: &mut (impl Read + Seek), out: impl Write) ->
         let mut header = header_of(node);
         match &node.content {
             Content::Folder => {
-                archive.append_data(&mut header, format!("{}/", node.path), io::empty())?
+                archive.append_data(&mut header, format!("{}/", node.path), io::empty())?;
             }
             Content::Symlink(target) => archive.append_link(&mut header, &node.path, target)?,
             Content::Text(text) => archive.append_data(&mut header, &node.path, text.as_bytes())?,
@@ -224,24 +221,6 @@ fn header_of(node: &Node) -> tar::Header {
     header.set_gid(node.group);
     header.set_mtime(u64::from(SOURCE_DATE_EPOCH));
     header
-}
-
-/// Passes bytes on and hashes them on the way.
-struct Hashed<W> {
-    out: W,
-    hasher: Sha256,
-}
-
-impl<W: Write> Write for Hashed<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let count = self.out.write(bytes)?;
-        self.hasher.update(&bytes[..count]);
-        Ok(count)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.out.flush()
-    }
 }
 
 #[cfg(test)]

@@ -10,14 +10,18 @@ mod archive;
 mod build;
 pub mod command;
 mod error;
+mod fields;
+mod hashed;
 mod layer;
 mod list;
 pub mod lock;
 pub mod recipe;
+mod removal;
 mod root_tree;
 
 pub use build::{BuildOptions, BuiltImage, LockPolicy, build};
 pub use error::ImageError;
+pub use fields::RecipeError;
 pub use list::{ImageState, ImageStatus, list};
 pub use lock::{PackageChange, PackageLock};
 pub use recipe::Recipe;

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
-use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
 use super::error::ImageError;
+use super::fields::Fields;
 use super::lock::PackageLock;
+use super::removal::{REMOVED_FROM_EVERY_IMAGE, Removal};
 
 const RECIPE_FILE: &str = "recipe.toml";
 const LOCK_FILE: &str = "packages.lock";
@@ -27,89 +27,12 @@ const BUILT_IN: [(&str, &str); 2] = [
     ),
 ];
 
-/// What no image keeps: documentation, what package management leaves behind, and
-/// what tells one host, or one moment, from another.
-const REMOVED_FROM_EVERY_IMAGE: [&str; 28] = [
-    "boot",
-    "dev/*",
-    "etc/.pwd.lock",
-    "etc/alternatives/*.gz",
-    "etc/apt",
-    "etc/cron.*",
-    "etc/hostname",
-    "etc/hosts",
-    "etc/machine-id",
-    "etc/*-",
-    "etc/resolv.conf",
-    "proc/*",
-    "run/*",
-    "sys/*",
-    "tmp/*",
-    "usr/share/bug",
-    "usr/share/doc",
-    "usr/share/info",
-    "usr/share/lintian",
-    "usr/share/locale",
-    "usr/share/man",
-    "var/cache/*",
-    "var/lib/apt",
-    "var/lib/dpkg/alternatives",
-    "var/lib/dpkg/info",
-    "var/lib/dpkg/*-old",
-    "var/log/*",
-    "var/tmp/*",
-];
-
-/// Why a recipe cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum RecipeError {
-    /// Not TOML, a field missing, or a field nobody knows.
-    #[error(transparent)]
-    Syntax(#[from] toml::de::Error),
-
-    /// A field is empty or holds something that could be taken for an option,
-    /// a path or a shell's own sign further on.
-    #[error("{field} must not be {value:?}")]
-    BadValue {
-        /// The field.
-        field: &'static str,
-        /// Its value.
-        value: String,
-    },
-
-    /// A pattern of files to remove is not a glob.
-    #[error("{pattern:?} is not a glob: {source}")]
-    BadGlob {
-        /// The pattern.
-        pattern: String,
-        /// What is wrong with it.
-        source: globset::Error,
-    },
-}
-
-/// The fields of `recipe.toml`.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Fields {
-    name: String,
-    tag: String,
-    suite: String,
-    packages: Vec<String>,
-    #[serde(default)]
-    stand_ins: Vec<String>,
-    #[serde(default)]
-    remove: Vec<String>,
-    #[serde(default)]
-    env: BTreeMap<String, String>,
-}
-
 /// How one image is made.
 #[derive(Debug, Clone)]
 pub struct Recipe {
     text: String,
     fields: Fields,
-    removed: GlobSet,
+    removal: Removal,
     digest: String,
     lock: PackageLock,
     lock_file: Option<PathBuf>,
@@ -170,10 +93,12 @@ impl Recipe {
         lock: &str,
         lock_file: Option<PathBuf>,
     ) -> Result<Self, ImageError> {
-        let (fields, removed) = parse_fields(recipe).map_err(|source| ImageError::Recipe {
+        let bad_recipe = |source| ImageError::Recipe {
             name: name.to_owned(),
             source,
-        })?;
+        };
+        let fields = Fields::parse(recipe).map_err(bad_recipe)?;
+        let removal = Removal::new(&fields.remove).map_err(bad_recipe)?;
         let lock = PackageLock::parse(lock).map_err(|source| ImageError::Lock {
             name: name.to_owned(),
             source,
@@ -182,7 +107,7 @@ impl Recipe {
         Ok(Self {
             text: recipe.to_owned(),
             fields,
-            removed,
+            removal,
             digest,
             lock,
             lock_file,
@@ -232,12 +157,7 @@ impl Recipe {
 
     /// Whether the image does without this file or folder. Paths are relative.
     pub fn removes(&self, path: &str) -> bool {
-        let ends = path
-            .match_indices('/')
-            .map(|(end, _)| end)
-            .chain([path.len()]);
-        ends.into_iter()
-            .any(|end| self.removed.is_match(&path[..end]))
+        self.removal.covers(path)
     }
 
     /// Records other packages, in the file the lock came from, and goes on with them.
@@ -283,149 +203,12 @@ pub(super) fn sha256_hex(bytes: &[u8]) -> String {
     hex::encode(Sha256::digest(bytes))
 }
 
-fn parse_fields(text: &str) -> Result<(Fields, GlobSet), RecipeError> {
-    let fields: Fields = toml::from_str(text)?;
-    check("name", [&fields.name], is_image_name)?;
-    check("tag", [&fields.tag], is_word)?;
-    check("suite", [&fields.suite], is_word)?;
-    check("packages", &fields.packages, is_word)?;
-    check("stand_ins", &fields.stand_ins, is_word)?;
-    check("env", fields.env.keys(), is_variable)?;
-    check("env", fields.env.values(), |value| !value.contains('\0'))?;
-    check("remove", &fields.remove, |pattern| {
-        !pattern.starts_with(['/', '.']) && !pattern.ends_with('/')
-    })?;
-    if fields.packages.is_empty() {
-        return Err(RecipeError::BadValue {
-            field: "packages",
-            value: String::new(),
-        });
-    }
-
-    let mut removed = GlobSetBuilder::new();
-    let own = fields.remove.iter().map(String::as_str);
-    for pattern in REMOVED_FROM_EVERY_IMAGE.into_iter().chain(own) {
-        let bad = |source| RecipeError::BadGlob {
-            pattern: pattern.to_owned(),
-            source,
-        };
-        removed.add(
-            GlobBuilder::new(pattern)
-                .literal_separator(true)
-                .build()
-                .map_err(bad)?,
-        );
-    }
-    let removed = removed.build().map_err(|source| RecipeError::BadGlob {
-        pattern: "all".into(),
-        source,
-    })?;
-    Ok((fields, removed))
-}
-
-fn check<'a>(
-    field: &'static str,
-    values: impl IntoIterator<Item = &'a String>,
-    allowed: impl Fn(&str) -> bool,
-) -> Result<(), RecipeError> {
-    match values.into_iter().find(|value| !allowed(value)) {
-        Some(value) => Err(RecipeError::BadValue {
-            field,
-            value: value.clone(),
-        }),
-        None => Ok(()),
-    }
-}
-
-/// A package's, suite's or tag's name: begins with a letter or digit, so that it
-/// cannot be taken for an option, and has nothing in it that a shell would act on.
-fn is_word(text: &str) -> bool {
-    text.starts_with(|first: char| first.is_ascii_alphanumeric())
-        && text
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || "+-._".contains(c))
-}
-
-fn is_image_name(text: &str) -> bool {
-    text.split('/').all(is_word) && !text.contains(|c: char| c.is_ascii_uppercase() || c == '+')
-}
-
-fn is_variable(text: &str) -> bool {
-    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const MINIMAL: &str =
         "name = \"test/image\"\ntag = \"1\"\nsuite = \"bookworm\"\npackages = [\"gcc\"]\n";
-
-    fn parse(recipe: &str) -> Result<Recipe, ImageError> {
-        Recipe::parse(recipe, "gcc=1\n")
-    }
-
-    #[test]
-    fn refuses_an_unknown_field() {
-        let error = parse(&format!("{MINIMAL}pakages = []\n")).expect_err("a misspelt field");
-        assert!(error.to_string().contains("pakages"), "{error}");
-    }
-
-    #[test]
-    fn refuses_a_recipe_without_packages() {
-        assert!(parse(&MINIMAL.replace("\"gcc\"", "")).is_err());
-    }
-
-    #[test]
-    fn refuses_names_that_could_be_taken_for_something_else() {
-        for (good, bad) in [
-            ("\"gcc\"", "\"--option\""),
-            ("\"gcc\"", "\"gcc;reboot\""),
-            ("\"gcc\"", "\"\""),
-            ("\"bookworm\"", "\"../etc\""),
-            ("test/image", "/image"),
-            ("test/image", "Test/image"),
-        ] {
-            assert!(parse(&MINIMAL.replace(good, bad)).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn refuses_patterns_that_can_match_nothing() {
-        for pattern in ["/usr/share/doc", "./usr", "usr/share/", "usr/[a"] {
-            assert!(
-                parse(&format!("{MINIMAL}remove = [\"{pattern}\"]\n")).is_err(),
-                "{pattern}"
-            );
-        }
-    }
-
-    #[test]
-    fn removes_a_folder_with_all_below_it_and_nothing_beside_it() {
-        let recipe = parse(&format!(
-            "{MINIMAL}remove = [\"usr/lib/**/tests\", \"usr/bin/*-gdb\"]\n"
-        ))
-        .expect("a recipe");
-        for path in [
-            "usr/lib/a/tests",
-            "usr/lib/a/b/tests/data.csv",
-            "usr/bin/x-gdb",
-            "usr/share/doc/gcc/README",
-            "dev/null",
-        ] {
-            assert!(recipe.removes(path), "{path}");
-        }
-        for path in [
-            "usr/lib/a/testsuite",
-            "usr/bin/gdb",
-            "usr/share",
-            "usr/share/docs",
-            "dev",
-            "tmp",
-        ] {
-            assert!(!recipe.removes(path), "{path}");
-        }
-    }
 
     #[test]
     fn digest_changes_with_the_recipe_and_with_the_lock() {
