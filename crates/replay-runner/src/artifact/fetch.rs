@@ -11,7 +11,7 @@ use protocol::Sha256Digest;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{ACCEPT_ENCODING, HeaderValue};
 use reqwest::{Certificate, Client, Response, redirect};
-use tokio::sync::mpsc;
+use tokio::sync::{OnceCell, mpsc};
 use tokio::time::{Instant, timeout, timeout_at};
 use url::{Host, Url};
 
@@ -24,39 +24,30 @@ use super::{Addresses, ArtifactError, FetchPolicy, Watch};
 const PIECES_AHEAD: usize = 8;
 
 pub(super) struct Fetcher {
-    client: Client,
+    /// Made for the first download: reading this host's root certificates takes
+    /// longer than a replay that downloads nothing has to spare.
+    client: OnceCell<Client>,
     policy: FetchPolicy,
 }
 
 impl Fetcher {
-    /// Fails when this host's root certificates cannot be read.
-    pub(super) fn new(policy: FetchPolicy) -> Result<Self, ArtifactError> {
-        let failed = ArtifactError::host("set up https");
-        let mut roots = Vec::new();
-        for pem in &policy.extra_roots_pem {
-            let found = Certificate::from_pem_bundle(pem)
-                .map_err(|error| failed(io::Error::other(innermost(&error))))?;
-            roots.extend(found);
+    pub(super) fn new(policy: FetchPolicy) -> Self {
+        Self {
+            client: OnceCell::new(),
+            policy,
         }
-        let resolver = CheckedResolver {
-            lookup: Arc::clone(&policy.lookup),
-            addresses: policy.addresses,
+    }
+
+    /// Fails when this host's root certificates cannot be read.
+    async fn client(&self) -> Result<&Client, ArtifactError> {
+        let policy = self.policy.clone();
+        let make = || async {
+            let made = tokio::task::spawn_blocking(move || client(&policy)).await;
+            made.map_err(|panic| {
+                ArtifactError::host("set up https")(io::Error::other(panic.to_string()))
+            })?
         };
-        let client = Client::builder()
-            .https_only(true)
-            .http1_only()
-            .no_proxy()
-            .redirect(redirect::Policy::none())
-            .referer(false)
-            .retry(reqwest::retry::never())
-            .pool_max_idle_per_host(0)
-            .connect_timeout(policy.connect_timeout)
-            .user_agent(concat!("replay-runner/", env!("CARGO_PKG_VERSION")))
-            .dns_resolver(resolver)
-            .tls_certs_merge(roots)
-            .build()
-            .map_err(|error| failed(io::Error::other(innermost(&error))))?;
-        Ok(Self { client, policy })
+        self.client.get_or_try_init(make).await
     }
 
     /// Refuses an address that is written out in `url`: the connector asks the
@@ -133,7 +124,8 @@ impl Fetcher {
     async fn ask(&self, url: &Url, size: u64) -> Result<Response, ArtifactError> {
         let identity = HeaderValue::from_static("identity");
         let request = self
-            .client
+            .client()
+            .await?
             .get(url.clone())
             .header(ACCEPT_ENCODING, identity);
         let limit = self.policy.connect_timeout + self.policy.idle_timeout;
@@ -171,6 +163,35 @@ impl Fetcher {
             .map_err(|_| unavailable(url, "the server stopped sending"))?
             .map_err(|error| unavailable(url, innermost(&error)))
     }
+}
+
+/// A client that goes to checked addresses by https only, and follows nothing.
+fn client(policy: &FetchPolicy) -> Result<Client, ArtifactError> {
+    let failed = ArtifactError::host("set up https");
+    let mut roots = Vec::new();
+    for pem in &policy.extra_roots_pem {
+        let found = Certificate::from_pem_bundle(pem)
+            .map_err(|error| failed(io::Error::other(innermost(&error))))?;
+        roots.extend(found);
+    }
+    let resolver = CheckedResolver {
+        lookup: Arc::clone(&policy.lookup),
+        addresses: policy.addresses,
+    };
+    Client::builder()
+        .https_only(true)
+        .http1_only()
+        .no_proxy()
+        .redirect(redirect::Policy::none())
+        .referer(false)
+        .retry(reqwest::retry::never())
+        .pool_max_idle_per_host(0)
+        .connect_timeout(policy.connect_timeout)
+        .user_agent(concat!("replay-runner/", env!("CARGO_PKG_VERSION")))
+        .dns_resolver(resolver)
+        .tls_certs_merge(roots)
+        .build()
+        .map_err(|error| failed(io::Error::other(innermost(&error))))
 }
 
 /// Writes and hashes what arrives, until the sender is dropped.

@@ -65,14 +65,13 @@ impl Artifacts {
     /// deletes what killed processes left unfinished in it.
     ///
     /// # Errors
-    /// `internal` or `sandbox.storage_full` when the directory cannot be used, or
-    /// when this host has no root certificates.
+    /// `internal` or `sandbox.storage_full` when the directory cannot be used.
     pub fn open(root: &Path, policy: FetchPolicy) -> Result<Self, ArtifactError> {
         let cache = Cache::open(root, policy.secrecy, policy.verify_again_after)?;
         Ok(Self(Arc::new(Shared {
             cache: Arc::new(cache),
             local_files: policy.local_files.clone(),
-            fetcher: Fetcher::new(policy)?,
+            fetcher: Fetcher::new(policy),
             under_way: Mutex::default(),
         })))
     }
