@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
 
 use protocol::Report;
 use system_tests::fixtures::{BASELINE, Fixture};
@@ -11,6 +13,9 @@ use system_tests::verdict::differences;
 
 /// Two replays at a time are what two cores take; the tests wait for each other.
 static ONE_TASK_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+/// What a replay needs while it runs, and no longer.
+const KINDS_OF_LEFTOVERS: &[&str] = &["container", "mount", "directory"];
 
 #[test]
 fn every_submission_to_digits_frontier_ends_as_expected_and_leaves_nothing() {
@@ -47,6 +52,40 @@ fn every_fixture_is_well_formed_and_its_files_are_there() {
             );
         }
     }
+}
+
+#[test]
+fn the_check_for_leftovers_sees_a_replay_that_is_still_running() {
+    let _turn = ONE_TASK_AT_A_TIME
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
+    let fixture = Fixture::load("matmul-kernel").expect("the fixture can be read");
+    let endless = fixture
+        .cases
+        .iter()
+        .find(|case| case.name == "never-ends")
+        .expect("it exists");
+    let state = tempfile::tempdir().expect("a directory for the runner's state");
+    let runner = Runner::find()
+        .expect("the runner is built")
+        .with_state(state.path());
+
+    let seen = thread::scope(|scope| {
+        let replay = scope.spawn(|| runner.replay(endless));
+        let mut seen = Vec::new();
+        while !replay.is_finished() && seen.len() < KINDS_OF_LEFTOVERS.len() {
+            thread::sleep(Duration::from_millis(50));
+            let left = leftovers::of_state(state.path()).expect("the engine can be asked");
+            seen = KINDS_OF_LEFTOVERS
+                .iter()
+                .filter(|kind| left.iter().any(|thing| thing.starts_with(**kind)))
+                .collect();
+        }
+        seen
+    });
+    assert_eq!(seen.len(), KINDS_OF_LEFTOVERS.len(), "only {seen:?}");
+    let left = leftovers::of_state(state.path()).expect("the engine can be asked");
+    assert!(left.is_empty(), "left behind: {left:?}");
 }
 
 fn replay_every_submission_to(task: &str) {

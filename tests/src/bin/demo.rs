@@ -19,7 +19,7 @@ const SHOWN: &[(&str, &[&str])] = &[
         "digits-frontier",
         &[
             BASELINE,
-            "more-steps",
+            "larger-steps",
             "principal-components",
             "slow-learner",
             "syntax-error",
@@ -39,7 +39,7 @@ const SHOWN: &[(&str, &[&str])] = &[
         &[
             BASELINE,
             "tiles",
-            "three-times",
+            "twice",
             "exit-early",
             "one-wrong-element",
             "endless-include",
