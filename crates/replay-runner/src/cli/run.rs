@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Args;
 use protocol::report::{Report, Timing};
@@ -14,6 +15,7 @@ use replay_runner::failure::Failure;
 use replay_runner::host::{Host, HostOptions};
 use replay_runner::patch::Patch;
 use replay_runner::replay::replay;
+use replay_runner::sandbox::SandboxError;
 use replay_runner::spec::{Request, Submission};
 use replay_runner::task::{self, TaskFileError};
 use tokio_util::sync::CancellationToken;
@@ -95,6 +97,9 @@ fn parse_env(text: &str) -> Result<(String, String), String> {
     }
 }
 
+/// How long a cancelled replay may take to kill and remove its container.
+const CANCEL_PATIENCE: Duration = Duration::from_secs(8);
+
 /// What stops a run before there is anything to report on.
 enum Refused {
     Usage(String),
@@ -134,7 +139,17 @@ async fn replayed(args: &RunArgs, global: &Global, cancel: &CancellationToken) -
     };
     let host = Host::open(global.state()?, options).await?;
     let progress = live::listener(args.json);
-    Ok(replay(&host, &request, progress.as_ref(), cancel).await)
+    tokio::select! {
+        report = replay(&host, &request, progress.as_ref(), cancel) => Ok(report),
+        // A fetch by libgit2 cannot be interrupted. No container runs then, and
+        // what is on disk is removed by the next start.
+        () = patience_after(cancel) => Ok(unprepared(SandboxError::Cancelled.into())),
+    }
+}
+
+async fn patience_after(cancel: &CancellationToken) {
+    cancel.cancelled().await;
+    tokio::time::sleep(CANCEL_PATIENCE).await;
 }
 
 fn request(args: &RunArgs) -> Result<Request, Refused> {
