@@ -13,6 +13,9 @@ use super::parse::{Body, FileDiff};
 use super::{Oversize, PatchRefusal};
 use crate::checkout::{CheckoutError, EntryKind};
 
+/// The mode of a symbolic link.
+const LINK: u32 = 0o120_000;
+
 /// A regular file in the making. Content that the base has already is not copied.
 #[derive(Debug, Clone)]
 pub(super) struct NewFile {
@@ -36,7 +39,9 @@ enum Found {
     Nothing,
     Directory,
     File(NewFile),
-    Other(EntryKind),
+    /// A symbolic link; its content is the target.
+    Link(NewFile),
+    Submodule,
 }
 
 pub(super) struct Applier<'a> {
@@ -120,7 +125,17 @@ impl<'a> Applier<'a> {
     }
 
     fn delete(&mut self, diff: &FileDiff, path: &str) -> Result<(), PatchRefusal> {
-        let file = regular(self.find(path)?, path)?;
+        // Removing a link is harmless; everything else about one is refused.
+        let file = match (self.find(path)?, diff.header.modes == [LINK]) {
+            (Found::Link(link), true) => link,
+            (Found::File(_), true) => {
+                return Err(PatchRefusal::does_not_apply(
+                    path,
+                    "is removed as a link, but is a file",
+                ));
+            }
+            (found, _) => regular(found, path)?,
+        };
         match &diff.body {
             Body::Binary(_) => check_index(&diff.header, Some(&file), None, path)?,
             _ => {
@@ -181,7 +196,7 @@ impl<'a> Applier<'a> {
                 path,
                 "is a new file, but there is one already",
             )),
-            Found::Other(kind) => Err(irregular(kind, path)),
+            found => regular(found, path).map(drop),
         }
     }
 
@@ -319,23 +334,26 @@ impl<'a> Applier<'a> {
             Err(error) if error.code() == ErrorCode::NotFound => return Ok(Found::Nothing),
             Err(error) => return Err(damaged(error).into()),
         };
-        let executable = match EntryKind::of_mode(entry.filemode_raw()) {
+        let kind = match EntryKind::of_mode(entry.filemode_raw()) {
             None => return Ok(Found::Directory),
-            Some(EntryKind::File) => false,
-            Some(EntryKind::Executable) => true,
-            Some(other) => return Ok(Found::Other(other)),
+            Some(EntryKind::Submodule) => return Ok(Found::Submodule),
+            Some(kind) => kind,
         };
         let (size, _) = self
             .repo
             .odb()
             .and_then(|odb| odb.read_header(entry.id()))
             .map_err(damaged)?;
-        Ok(Found::File(NewFile {
+        let file = NewFile {
             blob: entry.id(),
             size: size as u64,
-            executable,
+            executable: kind == EntryKind::Executable,
             content: None,
-        }))
+        };
+        Ok(match kind {
+            EntryKind::Symlink => Found::Link(file),
+            _ => Found::File(file),
+        })
     }
 
     /// No file may end up where a directory is, nor below another file.
@@ -349,7 +367,7 @@ impl<'a> Applier<'a> {
                     Found::File(_) => {
                         return Err(PatchRefusal::does_not_apply(path, "is below a file"));
                     }
-                    Found::Other(kind) => return Err(irregular(kind, above)),
+                    found => drop(regular(found, above)?),
                 }
             }
             if matches!(self.find_in_base(path)?, Found::Directory) && !self.is_emptied(path)? {
@@ -397,15 +415,12 @@ fn regular(found: Found, path: &str) -> Result<NewFile, PatchRefusal> {
             "is not in the pinned commit; are the prefixes a/ and b/ there?",
         )),
         Found::Directory => Err(PatchRefusal::does_not_apply(path, "is a directory")),
-        Found::Other(kind) => Err(irregular(kind, path)),
-    }
-}
-
-fn irregular(kind: EntryKind, path: &str) -> PatchRefusal {
-    let path = escaped(path.as_bytes());
-    match kind {
-        EntryKind::Submodule => PatchRefusal::Submodule { path },
-        _ => PatchRefusal::Symlink { path },
+        Found::Link(_) => Err(PatchRefusal::Symlink {
+            path: escaped(path.as_bytes()),
+        }),
+        Found::Submodule => Err(PatchRefusal::Submodule {
+            path: escaped(path.as_bytes()),
+        }),
     }
 }
 

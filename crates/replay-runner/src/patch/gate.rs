@@ -172,9 +172,11 @@ impl Judge<'_> {
     fn path<'d>(&self, difference: &'d Difference) -> Result<&'d str, PatchRefusal> {
         let path = check_safe(&difference.path)?;
         let shown = || escaped(path.as_bytes());
+        let removed = difference.new.is_none();
         for (mode, _) in [difference.old, difference.new].into_iter().flatten() {
             match mode & 0o170_000 {
                 0o100_000 => {}
+                0o120_000 if removed => {}
                 0o160_000 => return Err(PatchRefusal::Submodule { path: shown() }),
                 _ => return Err(PatchRefusal::Symlink { path: shown() }),
             }

@@ -43,9 +43,10 @@ pub(super) struct Header {
     pub(super) rewritten: bool,
 }
 
-/// Reads the git headers that begin at the current line, or nothing if it is
-/// prose that begins like one.
-pub(super) fn read_git(lines: &mut Lines<'_>) -> Result<Option<Header>, PatchRefusal> {
+/// Reads the git headers that begin at the current line. One line alone is no
+/// diff: git skips it, but then a patch that was cut there would lose a file in
+/// silence.
+pub(super) fn read_git(lines: &mut Lines<'_>) -> Result<Header, PatchRefusal> {
     let first = *lines;
     let names = lines.take_after(b"diff --git ").unwrap_or_default();
     let mut fields = Fields::default();
@@ -54,9 +55,9 @@ pub(super) fn read_git(lines: &mut Lines<'_>) -> Result<Option<Header>, PatchRef
         any = true;
     }
     if !any {
-        return Ok(None);
+        return Err(first.refuse("the diff has neither headers nor a hunk; was the patch cut?"));
     }
-    fields.settle(first, names).map(Some)
+    fields.settle(first, names)
 }
 
 #[derive(Default)]
@@ -256,6 +257,13 @@ impl Fields {
         };
         let old = merge(from, self.old.as_ref(), self.created)?;
         let new = merge(to, self.new.as_ref(), self.deleted)?;
+        if (self.created || self.deleted)
+            && let (Some((first, _)), Some(given)) =
+                (common_name(first_line), old.as_ref().or(new.as_ref()))
+            && first.path != given.path
+        {
+            return Err("the headers name different files");
+        }
         match (old, new) {
             (Some(old), Some(new)) => Ok((old, new)),
             (None, Some(new)) if self.created => Ok((new.clone(), new)),

@@ -28,16 +28,12 @@ pub(super) fn parse(text: &[u8]) -> Result<Vec<FileDiff>, PatchRefusal> {
     let mut lines = Lines::new(text);
     let mut diffs = Vec::new();
     while let Some(line) = lines.peek() {
-        let mut ahead = lines;
         if line.starts_with(b"diff --git ") {
-            if let Some(header) = header::read_git(&mut ahead)? {
-                lines = ahead;
-                diffs.push(git_body(&mut lines, header)?);
-                continue;
-            }
+            let header = header::read_git(&mut lines)?;
+            diffs.push(git_body(&mut lines, header)?);
+            continue;
         } else if line.starts_with(b"--- ") {
-            if let Some(header) = header::read_traditional(&mut ahead)? {
-                lines = ahead;
+            if let Some(header) = header::read_traditional(&mut lines)? {
                 diffs.push(traditional_body(&mut lines, header)?);
                 continue;
             }

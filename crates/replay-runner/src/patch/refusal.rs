@@ -40,7 +40,7 @@ pub enum PatchRefusal {
     /// A path that no honest patch has.
     #[error("{0}")]
     PathUnsafe(#[from] UnsafePath),
-    /// It makes, changes or removes a symbolic link.
+    /// It makes, changes or replaces a symbolic link.
     #[error("{path} is a symbolic link; a patch holds regular files only")]
     Symlink {
         /// The path, escaped.

@@ -67,6 +67,7 @@ fn regular_modes(header: &Header, rules: &PatchRules) -> Result<(), PatchRefusal
     for mode in &header.modes {
         match mode {
             0o100_644 | 0o100_755 => {}
+            0o120_000 if header.action == Action::Delete => {}
             0o160_000 => return Err(PatchRefusal::Submodule { path: path() }),
             mode if mode & 0o170_000 == 0o120_000 => {
                 return Err(PatchRefusal::Symlink { path: path() });
