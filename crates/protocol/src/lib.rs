@@ -12,6 +12,7 @@ pub mod hotkey;
 pub mod limits;
 pub mod outcome;
 pub mod paths;
+pub mod receipt;
 pub mod report;
 pub mod spec;
 pub mod ss58;

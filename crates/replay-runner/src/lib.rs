@@ -1,3 +1,4 @@
 //! The replay engine as a library.
 
 pub mod artifact;
+pub mod receipt;
