@@ -81,6 +81,15 @@ pub struct OurContainer {
     pub owner: String,
 }
 
+/// What a kill found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Killed {
+    /// It ran until now.
+    Now,
+    /// It had ended by itself.
+    WasDead,
+}
+
 /// How a container ended.
 #[derive(Debug, Clone, Copy)]
 pub struct Ended {
@@ -168,13 +177,14 @@ impl Engine {
         within(self.deadlines.change, "start", call).await
     }
 
-    /// Kills every process of a container. One that is already dead is fine.
-    pub async fn kill(&self, id: &str) -> Result<(), EngineError> {
+    /// Kills every process of a container.
+    pub async fn kill(&self, id: &str) -> Result<Killed, EngineError> {
         let options = KillContainerOptionsBuilder::new().signal("SIGKILL").build();
         let call = self.docker.kill_container(id, Some(options));
         match within(self.deadlines.query, "kill", call).await {
-            Err(error) if error.is_conflict() || error.is_not_found() => Ok(()),
-            other => other,
+            Ok(()) => Ok(Killed::Now),
+            Err(error) if error.is_conflict() => Ok(Killed::WasDead),
+            Err(error) => Err(error),
         }
     }
 

@@ -8,16 +8,20 @@ use bollard::container::LogOutput;
 use futures_util::{Stream, StreamExt as _};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use tracing::Instrument as _;
+use tracing::{Instrument as _, debug_span};
 
 use super::cgroup::{StageCgroup, Usage};
 use super::output::HeadTail;
 use super::{Sandbox, SandboxError, Stage};
-use crate::engine::{Ended, EngineError};
+use crate::engine::{Ended, EngineError, Killed};
 use crate::metrics::MarkerScanner;
 
 /// How long the engine may take to kill before the kernel is asked directly.
 const KILL_PATIENCE: Duration = Duration::from_millis(400);
+/// How long the engine may take to notice that all processes are dead.
+const DEATH_PATIENCE: Duration = Duration::from_secs(30);
+/// How often it is asked then.
+const DEATH_POLL: Duration = Duration::from_millis(50);
 /// How often a stage is looked at in case the engine's word of its end is lost.
 const LOST_EXIT_POLL: Duration = Duration::from_secs(2);
 /// How long output may still be in the engine's pipes after the container's end.
@@ -72,8 +76,11 @@ impl Sandbox {
         let observed = self.live(&name, stage, budget, cancel, &cgroup).await;
         // By name: a create call that timed out may still have made it.
         let removed = self.remove(&name, &cgroup, observed.is_err()).await;
-        let usage = cgroup.usage();
-        cgroup.remove();
+        let usage = debug_span!("usage").in_scope(|| {
+            let usage = cgroup.usage();
+            cgroup.remove();
+            usage
+        });
         let mut observed = observed?;
         removed?;
         observed.usage = usage;
@@ -89,28 +96,32 @@ impl Sandbox {
         cgroup: &StageCgroup,
     ) -> Result<StageRun, SandboxError> {
         let create = self.engine.create(name, self.container(stage, cgroup));
-        let id = create.instrument(tracing::debug_span!("create")).await?;
-        let attach = self.engine.attach(&id).instrument(tracing::debug_span!("attach"));
+        let id = create.instrument(debug_span!("create")).await?;
+        let attach = self.engine.attach(&id).instrument(debug_span!("attach"));
         let drain = Drain::spawn(attach.await?, self.limits.output.get(), &self.markers);
         let mut exit = {
             let (engine, id) = (self.engine.clone(), id.clone());
             AbortOnDrop(tokio::spawn(async move { engine.next_exit(&id).await }))
         };
-        let start = self.engine.start(&id).instrument(tracing::debug_span!("start")).await;
+        let start = self.engine.start(&id).instrument(debug_span!("start")).await;
         if let Err(error) = start {
             return if error.is_command_not_found() { Ok(never_started()) } else { Err(error.into()) };
         }
         let started = Instant::now();
-        let stop = self.until_end(&id, &mut exit, budget, cancel).instrument(tracing::debug_span!("command")).await?;
+        let mut stop = self.until_end(&id, &mut exit, budget, cancel).instrument(debug_span!("command")).await?;
         if stop != Stop::Exited {
-            self.kill(&id, &mut exit, cgroup).instrument(tracing::debug_span!("kill")).await?;
+            let killed = self.kill(&id, &mut exit, cgroup).instrument(debug_span!("kill")).await?;
+            if stop == Stop::Deadline && killed == Killed::WasDead {
+                // It ended in time, and the engine was late to tell.
+                stop = Stop::Exited;
+            }
         }
         let wall = started.elapsed();
         if stop == Stop::Cancelled {
             return Err(SandboxError::Cancelled);
         }
-        let (output, markers) = drain.finish().instrument(tracing::debug_span!("drain")).await;
-        let ended = self.engine.ended(&id).instrument(tracing::debug_span!("inspect")).await?;
+        let (output, markers) = drain.finish().instrument(debug_span!("drain")).await;
+        let ended = self.engine.ended(&id).instrument(debug_span!("inspect")).await?;
         Ok(StageRun {
             end: stage_end(stop, ended),
             exit_code: Some(ended.exit_code),
@@ -156,17 +167,37 @@ impl Sandbox {
         id: &str,
         exit: &mut AbortOnDrop<Result<(), EngineError>>,
         cgroup: &StageCgroup,
-    ) -> Result<(), SandboxError> {
+    ) -> Result<Killed, SandboxError> {
         let by_engine = async {
-            self.engine.kill(id).await?;
-            (&mut exit.0).await.map_err(|_| EngineError::Lost { call: "wait" })?
+            let killed = self.engine.kill(id).await?;
+            (&mut exit.0).await.map_err(|_| EngineError::Lost { call: "wait" })??;
+            Ok::<_, EngineError>(killed)
         };
         match tokio::time::timeout(KILL_PATIENCE, by_engine).await {
             Ok(killed) => Ok(killed?),
             Err(_) => {
                 tracing::warn!("the engine is slow to kill; killing the cgroup");
                 cgroup.kill_all();
-                Ok(())
+                self.await_dead(id, exit).await?;
+                Ok(Killed::Now)
+            }
+        }
+    }
+
+    /// Waits until the engine has noticed that the container is dead. However
+    /// slow it is, this is no reason to call a timeout anything else.
+    async fn await_dead(&self, id: &str, exit: &mut AbortOnDrop<Result<(), EngineError>>) -> Result<(), EngineError> {
+        let patience = tokio::time::sleep(DEATH_PATIENCE);
+        let mut patience = pin!(patience);
+        loop {
+            tokio::select! {
+                ended = &mut exit.0 => return ended.map_err(|_| EngineError::Lost { call: "wait" })?,
+                () = &mut patience => return Err(EngineError::Timeout { call: "kill", deadline: DEATH_PATIENCE }),
+                () = tokio::time::sleep(DEATH_POLL) => {
+                    if self.engine.ended(id).await.is_ok() {
+                        return Ok(());
+                    }
+                }
             }
         }
     }
@@ -179,7 +210,7 @@ impl Sandbox {
         if failed {
             cgroup.kill_all();
         }
-        let remove = || self.engine.remove(name).instrument(tracing::debug_span!("remove"));
+        let remove = || self.engine.remove(name).instrument(debug_span!("remove"));
         let mut result = remove().await;
         for _ in 1..tries {
             if result.is_ok() {
