@@ -5,7 +5,9 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use protocol::receipt::HostFacts;
 use protocol::{Code, Limits};
+use tracing::{Instrument as _, debug_span};
 
 use crate::artifact::{Artifacts, FetchPolicy, LocalFiles, Secrecy};
 use crate::checkout::Mirrors;
@@ -44,7 +46,7 @@ impl Host {
     /// Connects to the engine, removes what dead runners left, and registers
     /// this process.
     pub async fn open(state: State, options: HostOptions) -> Result<Self, Failure> {
-        let engine = match Engine::connect(options.deadlines).await {
+        let engine = match Engine::connect(options.deadlines).instrument(debug_span!("connect")).await {
             Ok(engine) => engine,
             Err(error) => {
                 // Mounts and directories can go without the engine.
@@ -52,8 +54,13 @@ impl Host {
                 return Err(error.into());
             }
         };
-        let facts = engine.facts().await?;
-        reap(&state, Some(&engine)).await?;
+        // The engine's account of itself takes as long as everything else here.
+        let (facts, reaped) = tokio::join!(
+            engine.facts().instrument(debug_span!("facts")),
+            reap(&state, Some(&engine)).instrument(debug_span!("reap")),
+        );
+        let facts = facts?;
+        reaped?;
         let owner = Owner::register(&state)?;
         let policy = || FetchPolicy::default().local_files(options.local_files.clone());
         let hosts_file = write_hosts_file(&state)?;
@@ -75,6 +82,19 @@ impl Host {
     /// Names the next replay of this process.
     pub(crate) fn next_replay(&self) -> String {
         self.replays.fetch_add(1, Ordering::Relaxed).to_string()
+    }
+
+    /// What a receipt says of this host.
+    pub fn receipt_facts(&self) -> HostFacts {
+        HostFacts {
+            runner: env!("CARGO_PKG_VERSION").to_owned(),
+            architecture: std::env::consts::ARCH.to_owned(),
+            kernel: nix::sys::utsname::uname()
+                .map(|names| names.release().to_string_lossy().into_owned())
+                .unwrap_or_default(),
+            engine: self.facts.version.clone(),
+            runtime: self.facts.runtime.clone(),
+        }
     }
 
     /// Refuses limits that this machine cannot give, before anything is pulled.

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use protocol::outcome::Control;
 use protocol::report::{Report, Spread, Timing};
-use protocol::{Code, Decimal, Outcome, Sha256Digest, TreeId};
+use protocol::{Code, Decimal, Outcome, ReplaySpec, Sha256Digest, TreeId};
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument as _, debug_span};
 
 use crate::artifact::{VerifiedArtifact, Watch};
 use crate::control::{ControlCache, ControlRecord};
@@ -26,6 +27,15 @@ use crate::workspace::{Scratch, WorkspaceError};
 /// A ratio needs at least so many pairs of runs.
 const FEWEST_PAIRS: u32 = 2;
 
+/// A replay that has ended.
+#[derive(Debug, Clone)]
+pub struct Replayed {
+    /// What was observed.
+    pub report: Report,
+    /// What was replayed; `None` if it could not be pinned.
+    pub spec: Option<ReplaySpec>,
+}
+
 /// Replays `request` on `host`. There is always a report; cancelling gives one
 /// with code `cancelled`, after the sandbox is gone.
 pub async fn replay(
@@ -33,17 +43,17 @@ pub async fn replay(
     request: &Request,
     progress: &dyn Progress,
     cancel: &CancellationToken,
-) -> Report {
+) -> Replayed {
     let started = Instant::now();
     let mut seen = Observed::default();
-    let result = observe(host, request, progress, cancel, &mut seen).await;
+    let result = observe(host, request, progress, cancel, &mut seen).instrument(debug_span!("replay")).await;
     let (outcome, message, metrics) = match result {
         Ok(metrics) => (Outcome::of(Code::Ok, None), "replayed to the end".to_owned(), metrics),
         Err(failure) => (Outcome::of(failure.code, failure.control), failure.message, BTreeMap::new()),
     };
     let total = started.elapsed().as_secs_f64();
     let inside: f64 = seen.stages.iter().map(|stage| stage.wall_seconds).sum();
-    Report {
+    let report = Report {
         status: outcome.status,
         code: outcome.code,
         message,
@@ -58,7 +68,8 @@ pub async fn replay(
         stages: seen.stages,
         notes: seen.notes,
         timing: Timing { total_seconds: total, overhead_seconds: (total - inside).max(0.0) },
-    }
+    };
+    Replayed { report, spec: seen.partial.spec }
 }
 
 /// What is known so far, whatever the end will be.
@@ -80,16 +91,16 @@ async fn observe(
     seen: &mut Observed,
 ) -> Result<BTreeMap<String, Decimal>, Failure> {
     let watch = Watch::default().cancelled_by(cancel.clone());
-    let prepared = request.prepare(host, &watch, progress, &mut seen.partial).await?;
+    let prepared = request.prepare(host, &watch, progress, &mut seen.partial).instrument(debug_span!("prepare")).await?;
     seen.partial.spec = Some(prepared.spec.clone());
     let room = RunDir::make(host)?;
     progress.event(Event::Step("patch"));
-    let trees = lay_out_trees(host, request, &prepared, &room).await?;
+    let trees = lay_out_trees(host, request, &prepared, &room).instrument(debug_span!("lay_out")).await?;
     seen.patched_tree = Some(trees.patched);
     let sides = Sides::new(request, &prepared, trees, &room)?;
     progress.event(Event::Step("cores"));
     let cores = tokio::select! {
-        cores = host.cores.reserve(prepared.spec.limits.cpus) => cores?,
+        cores = host.cores.reserve(prepared.spec.limits.cpus).instrument(debug_span!("cores")) => cores?,
         () = cancel.cancelled() => return Err(crate::sandbox::SandboxError::Cancelled.into()),
     };
     let sandbox = sandbox(host, &prepared, &room, cores.cpuset());
@@ -142,14 +153,15 @@ async fn lay_out_trees(host: &Host, request: &Request, prepared: &Prepared, room
     let patch = request.submission.patch.clone();
     let layer_dir = room.path.join("patch");
     blocking(move || {
-        let base = mirrors.pinned(&source, spec.base_commit)?;
+        let base = debug_span!("pinned").in_scope(|| mirrors.pinned(&source, spec.base_commit))?;
         let patched = match &patch {
-            Some(patch) => PatchGate::new(&spec.patch_rules)?.review(&base, patch)?,
+            Some(patch) => debug_span!("gate").in_scope(|| PatchGate::new(&spec.patch_rules)?.review(&base, patch))?,
             None => PatchedTree::unpatched(&base),
         };
-        let pristine = Pristine::prepare(&trees, &base)?;
-        let protected = Protected::of(&pristine, &protected_rules(&spec))?;
+        let pristine = debug_span!("pristine").in_scope(|| Pristine::prepare(&trees, &base))?;
+        let protected = debug_span!("protected").in_scope(|| Protected::of(&pristine, &protected_rules(&spec)))?;
         let layer = if patch.is_some() {
+            let _span = debug_span!("patch_layer").entered();
             // Room for every changed byte, in pages, and for deep directories.
             let files = 64 * patched.changes().len() as u64 + 64;
             let bytes = spec.patch_rules.max_decoded_bytes.get() + files * 4096;
@@ -184,13 +196,13 @@ struct Sides {
 impl Sides {
     fn new(request: &Request, prepared: &Prepared, trees: Trees, room: &RunDir) -> Result<Self, Failure> {
         let patch = request.submission.patch.as_ref();
+        let layer = |artifact: &VerifiedArtifact| artifact.layer(ARTIFACT_PATH);
         let side = |suffix, artifact: Option<&VerifiedArtifact>| -> Result<Side, Failure> {
-            let dir = room.path.join(format!("artifact{suffix}"));
             Ok(Side {
                 suffix,
                 base: trees.pristine.clone(),
                 patch: None,
-                artifact: artifact.map(|artifact| artifact_layer(&dir, artifact)).transpose()?,
+                artifact: artifact.map(layer).transpose().map_err(WorkspaceError::io("laying out the artifact"))?,
                 artifact_bytes: artifact.map_or(0, VerifiedArtifact::size_bytes),
                 patch_bytes: 0,
                 artifact_uri: None,
@@ -212,17 +224,6 @@ impl Sides {
         };
         Ok(Self { candidate, baseline, protected: trees.protected, private, _patch: trees.patch })
     }
-}
-
-/// A layer with the artifact at its place: a second name for the verified file,
-/// so that a gigabyte costs nothing.
-fn artifact_layer(dir: &Path, artifact: &VerifiedArtifact) -> Result<PathBuf, Failure> {
-    let target = dir.join(ARTIFACT_PATH);
-    let parent = target.parent().unwrap_or(dir);
-    fs::create_dir_all(parent)
-        .and_then(|()| fs::hard_link(artifact.path(), &target))
-        .map_err(WorkspaceError::io("laying out the artifact"))?;
-    Ok(dir.to_owned())
 }
 
 fn sandbox(host: &Host, prepared: &Prepared, room: &RunDir, cpuset: String) -> Sandbox {

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use ed25519_dalek::Signer as _;
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
 use ed25519_dalek::pkcs8::{
-    DecodePrivateKey as _, EncodePrivateKey as _, EncodePublicKey as _, KeypairBytes,
+    DecodePrivateKey as _, EncodePrivateKey as _, DecodePublicKey as _, EncodePublicKey as _, KeypairBytes,
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
@@ -53,6 +53,16 @@ impl PublicKey {
     /// The key's id: the SHA-256 of its raw bytes.
     pub fn key_id(&self) -> Sha256Digest {
         Sha256Digest::of(self.as_bytes())
+    }
+
+    /// Reads the key from a PEM document.
+    ///
+    /// # Errors
+    /// [`ReceiptKeyError::Public`] for a document that holds no such key.
+    pub fn from_pem(pem: &str) -> Result<Self, ReceiptKeyError> {
+        let key = ed25519_dalek::VerifyingKey::from_public_key_pem(pem)
+            .map_err(|_| ReceiptKeyError::Public)?;
+        Self::from_bytes(key.as_bytes())
     }
 
     /// The key as a PEM document, for other verifiers.

@@ -3,10 +3,16 @@
 mod completions;
 mod doctor;
 mod images;
+mod key;
 mod live;
+mod request;
 mod run;
 mod summary;
 mod terminal;
+mod verify;
+
+/// Exit status for arguments that cannot be used.
+const USAGE: u8 = 2;
 
 use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
@@ -58,6 +64,10 @@ impl Global {
 enum Command {
     /// Replay a submission, or the baseline of a task
     Run(Box<run::RunArgs>),
+    /// Check a signed receipt
+    Verify(Box<verify::VerifyArgs>),
+    /// Show the key that signs receipts, or bind it to a hotkey
+    Key(key::KeyArgs),
     /// Is this machine fit to replay?
     Doctor(doctor::DoctorArgs),
     /// Build or list the images that replays run in
@@ -87,6 +97,8 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
     let status = runtime.block_on(async {
         match cli.command {
             Command::Run(args) => run::run(*args, &cli.global).await,
+            Command::Verify(args) => verify::run(*args, &cli.global).await,
+            Command::Key(args) => key::run(&args, &cli.global),
             Command::Doctor(args) => doctor::run(&args, &cli.global).await,
             Command::Images { command } => images::run(&command).await,
             Command::Completions(args) => completions::run(&args),

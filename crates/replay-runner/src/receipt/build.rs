@@ -27,6 +27,23 @@ pub fn statement(
     signer: Signer,
     finished_at_unix: u64,
 ) -> Result<Statement, ReceiptError> {
+    Ok(Statement {
+        statement_type: STATEMENT_TYPE.to_owned(),
+        subject: subjects(spec, report),
+        predicate_type: PREDICATE_TYPE.to_owned(),
+        predicate: Predicate {
+            claims: claims(spec, report)?,
+            observations: observations(report, host, finished_at_unix)?,
+            signer,
+        },
+    })
+}
+
+/// What honest validators must agree on about the replay of `spec`.
+///
+/// # Errors
+/// [`ReceiptError::OtherSpec`] when the report is not of this spec.
+pub fn claims(spec: &ReplaySpec, report: &Report) -> Result<Claims, ReceiptError> {
     let spec_digest = spec.digest();
     let same_commit = report
         .base_commit
@@ -34,26 +51,17 @@ pub fn statement(
     if report.spec_digest != Some(spec_digest) || !same_commit {
         return Err(ReceiptError::OtherSpec);
     }
-    Ok(Statement {
-        statement_type: STATEMENT_TYPE.to_owned(),
-        subject: subjects(spec, report),
-        predicate_type: PREDICATE_TYPE.to_owned(),
-        predicate: Predicate {
-            claims: Claims {
-                spec_digest,
-                base_commit: spec.base_commit,
-                patched_tree: report.patched_tree,
-                image: report.image.clone(),
-                outcome: ClaimedOutcome {
-                    status: report.status,
-                    code: report.code,
-                },
-                metrics: metrics(report),
-                result_digest: report.result_digest,
-            },
-            observations: observations(report, host, finished_at_unix)?,
-            signer,
+    Ok(Claims {
+        spec_digest,
+        base_commit: spec.base_commit,
+        patched_tree: report.patched_tree,
+        image: report.image.clone(),
+        outcome: ClaimedOutcome {
+            status: report.status,
+            code: report.code,
         },
+        metrics: metrics(report),
+        result_digest: report.result_digest,
     })
 }
 

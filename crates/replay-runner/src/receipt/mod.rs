@@ -21,7 +21,7 @@ use std::io;
 
 use protocol::receipt::{ReceiptKeyError, VerifyError};
 
-pub use build::statement;
+pub use build::{claims, statement};
 pub use file::{read, verify_file, write};
 pub use key::ReceiptKey;
 
