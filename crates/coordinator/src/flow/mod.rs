@@ -1,0 +1,9 @@
+//! Changes of state that take more than one table: each function runs inside
+//! one transaction and leaves the state whole.
+
+pub mod accept;
+pub mod decide;
+pub mod jobs;
+pub mod peers;
+pub mod plan;
+pub mod submit;

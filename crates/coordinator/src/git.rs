@@ -1,0 +1,109 @@
+//! The only git operation of the coordinator: which commit a task's `base_ref`
+//! is. It lists the remote's references; it fetches nothing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use git2::{Direction, Remote};
+use protocol::CommitId;
+use tokio::sync::Semaphore;
+
+use crate::error::{ApiError, ApiResult};
+
+/// How long a remote may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Resolves references, a few at a time.
+#[derive(Debug, Clone)]
+pub struct References {
+    allow_local: bool,
+    slots: Arc<Semaphore>,
+}
+
+impl References {
+    /// With or without repositories by local path.
+    pub fn new(allow_local: bool) -> Self {
+        Self {
+            allow_local,
+            slots: Arc::new(Semaphore::new(4)),
+        }
+    }
+
+    /// What is wrong with a repository's address, before it is asked.
+    pub fn problem(&self, repository: &str) -> Option<String> {
+        let local = !repository.contains("://") || repository.starts_with("file://");
+        if local {
+            let allowed = self.allow_local && repository.starts_with(['/', 'f']);
+            return (!allowed).then(|| "is not an https clone URL".to_owned());
+        }
+        let url = match url::Url::parse(repository) {
+            Ok(url) if url.scheme() == "https" && url.has_host() => url,
+            _ => return Some("is not an https clone URL".to_owned()),
+        };
+        let has_secret = !url.username().is_empty() || url.password().is_some();
+        has_secret.then(|| "holds a user name or password, and is shown to everybody".to_owned())
+    }
+
+    /// The commit that `reference` names in `repository` now.
+    pub async fn resolve(&self, repository: &str, reference: Option<&str>) -> ApiResult<CommitId> {
+        // A whole commit id cannot move, and whether it exists shows at replay.
+        if let Some(commit) = reference.and_then(|text| text.parse().ok()) {
+            return Ok(commit);
+        }
+        let busy =
+            || ApiError::unavailable("repository_unreachable", "the repository did not answer");
+        let slot = self
+            .slots
+            .clone()
+            .acquire_owned()
+            .await
+            .map_err(|_| busy())?;
+        let (url, wanted) = (repository.to_owned(), reference.map(str::to_owned));
+        let listing = tokio::task::spawn_blocking(move || {
+            let _slot = slot;
+            list(&url, wanted.as_deref())
+        });
+        match tokio::time::timeout(PATIENCE, listing).await {
+            Ok(Ok(Ok(found))) => found.ok_or_else(|| {
+                let shown = reference.unwrap_or("HEAD").escape_debug().to_string();
+                ApiError::field("base_ref", format!("the repository has no {shown:?}"))
+            }),
+            Ok(Ok(Err(error))) => {
+                // libgit2's text may hold a path of this host.
+                tracing::warn!(%error, "cannot list a repository");
+                Err(ApiError::field("repository", "cannot be read"))
+            }
+            Ok(Err(_)) | Err(_) => Err(busy()),
+        }
+    }
+}
+
+fn list(url: &str, wanted: Option<&str>) -> Result<Option<CommitId>, git2::Error> {
+    let mut remote = Remote::create_detached(url)?;
+    let mut callbacks = git2::RemoteCallbacks::new();
+    // Public repositories only: nothing on this host may answer for a password.
+    callbacks.credentials(|_, _, _| Err(git2::Error::from_str("credentials are not given")));
+    let mut proxy = git2::ProxyOptions::new();
+    proxy.auto();
+    let connection = remote.connect_auth(Direction::Fetch, Some(callbacks), Some(proxy))?;
+    let heads = connection.list()?;
+    let find = |name: &str| {
+        let head = heads.iter().find(|head| head.name() == name)?;
+        head.oid()
+            .as_bytes()
+            .try_into()
+            .ok()
+            .map(CommitId::from_bytes)
+    };
+    let Some(wanted) = wanted else {
+        return Ok(find("HEAD"));
+    };
+    // An annotated tag is an object of its own; `^{}` is the commit behind it.
+    let names = [
+        format!("refs/heads/{wanted}"),
+        format!("refs/tags/{wanted}^{{}}"),
+        format!("refs/tags/{wanted}"),
+        wanted.to_owned(),
+    ];
+    Ok(names.iter().find_map(|name| find(name)))
+}

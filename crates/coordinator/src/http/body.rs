@@ -1,0 +1,88 @@
+//! Reads a request's body: bounded in bytes and in time, then as strict JSON.
+
+use axum::body::Body;
+use axum::http::HeaderMap;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+
+use super::fields::Fields;
+use crate::error::{ApiError, ApiResult};
+
+/// What a small body may have: claims, evaluations, heartbeats.
+pub const SMALL: usize = 256 << 10;
+/// A task, with its brief and onboarding text.
+pub const TASK: usize = 2 << 20;
+/// A submission: the largest patch that a task can allow, escaped, and a log.
+pub const SUBMISSION: usize = 72 << 20;
+/// A result with its replay log.
+pub const RESULT: usize = 8 << 20;
+
+/// A body that is strict JSON: no duplicate keys, no NaN, nothing after the end.
+#[derive(Debug, Clone)]
+pub struct StrictJson {
+    /// As it was sent; empty if there was none.
+    pub text: String,
+    canonical: String,
+}
+
+impl StrictJson {
+    /// Reads and checks a body of at most `limit` bytes.
+    pub async fn read(
+        headers: &HeaderMap,
+        body: Body,
+        limit: usize,
+        patience: std::time::Duration,
+    ) -> ApiResult<Self> {
+        let declared = headers
+            .get(axum::http::header::CONTENT_LENGTH)
+            .and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+        if declared.is_some_and(|length| length > limit) {
+            return Err(too_large(limit));
+        }
+        let read = Limited::new(body, limit).collect();
+        let bytes = tokio::time::timeout(patience, read)
+            .await
+            .map_err(|_| ApiError::malformed("body_too_slow", "the body took too long to arrive"))?
+            .map_err(|error| match error.downcast_ref::<LengthLimitError>() {
+                Some(_) => too_large(limit),
+                None => ApiError::malformed("body_unreadable", "the body could not be read"),
+            })?
+            .to_bytes();
+        Self::check(bytes.into())
+    }
+
+    fn check(bytes: Vec<u8>) -> ApiResult<Self> {
+        let not_utf8 = |_| ApiError::malformed("not_utf8", "the body is not UTF-8");
+        let text = String::from_utf8(bytes).map_err(not_utf8)?;
+        if text.is_empty() {
+            return Ok(Self {
+                text,
+                canonical: String::new(),
+            });
+        }
+        let canonical = protocol::canonical_json::canonicalize(text.as_bytes())
+            .map_err(|error| ApiError::malformed("malformed_json", error.to_string()))?;
+        Ok(Self { text, canonical })
+    }
+
+    /// SHA-256 of the canonical form: what of the body is signed.
+    pub fn digest(&self) -> protocol::Sha256Digest {
+        protocol::Sha256Digest::of(self.canonical.as_bytes())
+    }
+
+    /// The fields of a body that must be there.
+    pub fn fields(&self) -> ApiResult<Fields> {
+        Fields::of(&self.text)
+    }
+
+    /// The fields of a body that may be left out.
+    pub fn fields_if_any(&self) -> ApiResult<Fields> {
+        if self.text.is_empty() {
+            return Ok(Fields::none());
+        }
+        self.fields()
+    }
+}
+
+fn too_large(limit: usize) -> ApiError {
+    ApiError::too_large("body_too_large", format!("the body is over {limit} bytes"))
+}

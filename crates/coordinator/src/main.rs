@@ -1,0 +1,17 @@
+//! The coordinator's command line.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+mod cli;
+
+fn main() -> ExitCode {
+    match cli::run(cli::Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("coordinator: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! Listens, with bounds on what a client may hold: connections, and the time
+//! that headers take. Ends when it is told to, after the requests that it has.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use axum::extract::State;
+use axum::routing::get;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt as _;
+
+use crate::app::App;
+use crate::store::signatures;
+
+/// The most connections at once.
+const CONNECTIONS: usize = 4096;
+/// How long requests may go on after the service was told to end.
+const GRACE: Duration = Duration::from_secs(20);
+
+/// Serves `router` until `stop`.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    header_patience: Duration,
+    stop: CancellationToken,
+) {
+    let graceful = GracefulShutdown::new();
+    let slots = Arc::new(Semaphore::new(CONNECTIONS));
+    loop {
+        let accepted = tokio::select! {
+            () = stop.cancelled() => break,
+            accepted = listener.accept() => accepted,
+        };
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // Out of descriptors, or a client that was gone at once.
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            }
+        };
+        let Ok(slot) = slots.clone().try_acquire_owned() else {
+            tracing::warn!(%peer, "too many connections");
+            continue;
+        };
+        connection(
+            stream,
+            peer,
+            slot,
+            router.clone(),
+            header_patience,
+            &graceful,
+        );
+    }
+    drop(listener);
+    if tokio::time::timeout(GRACE, graceful.shutdown())
+        .await
+        .is_err()
+    {
+        tracing::warn!("some requests did not end in time");
+    }
+}
+
+fn connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    slot: OwnedSemaphorePermit,
+    router: Router,
+    header_patience: Duration,
+    graceful: &GracefulShutdown,
+) {
+    let _ = stream.set_nodelay(true);
+    let service = service_fn(move |request: hyper::Request<Incoming>| {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(ConnectInfo(peer));
+        let router = router.clone();
+        async move {
+            Ok::<_, Infallible>(
+                router
+                    .oneshot(request)
+                    .await
+                    .unwrap_or_else(|never| match never {}),
+            )
+        }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(header_patience)
+        .max_headers(64)
+        .serve_connection(TokioIo::new(stream), service);
+    let watched = graceful.watch(connection);
+    tokio::spawn(async move {
+        if let Err(error) = watched.await {
+            tracing::debug!(%error, %peer, "a connection ended early");
+        }
+        drop(slot);
+    });
+}
+
+/// The metrics, for a listener that is not public.
+pub fn metrics_router(app: App) -> Router {
+    let show = async |State(app): State<App>| app.metrics.text();
+    Router::new().route("/metrics", get(show)).with_state(app)
+}
+
+/// Ends what is over, every few seconds, until `stop`.
+pub async fn housekeeping(app: App, stop: CancellationToken) {
+    let mut ticks = tokio::time::interval(Duration::from_secs(15));
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = ticks.tick() => {}
+        }
+        let now = app.clock.now();
+        let work = async {
+            crate::routes::claims::sweep(&app).await?;
+            app.store
+                .write(move |conn| {
+                    Box::pin(async move { signatures::forget_stale(conn, now).await })
+                })
+                .await
+        };
+        if let Err(error) = work.await {
+            tracing::warn!(%error, "housekeeping failed, and will be tried again");
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! Submissions.
+
+use super::Conn;
+use super::page::{Page, list};
+use super::rows::{ConsensusState, JsonText, SubmissionRow, SubmissionStatus, submission_columns};
+use crate::error::{ApiError, ApiResult};
+use crate::time::Timestamp;
+
+/// The wide columns of a submission.
+#[derive(Debug, sqlx::FromRow)]
+#[expect(missing_docs, reason = "the columns of the table")]
+pub struct Content {
+    pub patch: String,
+    pub execution_log: String,
+    pub spec: String,
+}
+
+/// Stores a submission. False if the miner has the same content pending or
+/// decided, or the claim was submitted for.
+pub async fn insert(conn: &mut Conn, row: &SubmissionRow, content: &Content) -> ApiResult<bool> {
+    let done = sqlx::query(
+        "INSERT INTO submissions (id, claim_id, task_id, miner_hotkey, status, consensus, \
+         base_ref, summary, claimed_metrics, proposed_idea, implemented_submission_id, \
+         patch_sha256, patch_bytes, artifact_uri, artifact_sha256, artifact_size_bytes, \
+         spec_digest, duplicate_of, created_at, updated_at, patch, execution_log, spec) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, \
+         $18, $19, $19, $20, $21, $22) ON CONFLICT DO NOTHING",
+    )
+    .bind(row.id.clone())
+    .bind(row.claim_id.clone())
+    .bind(row.task_id.clone())
+    .bind(row.miner_hotkey.clone())
+    .bind(row.status.as_str())
+    .bind(row.consensus.as_str())
+    .bind(row.base_ref.clone())
+    .bind(row.summary.clone())
+    .bind(row.claimed_metrics.clone())
+    .bind(row.proposed_idea.clone())
+    .bind(row.implemented_submission_id.clone())
+    .bind(row.patch_sha256.clone())
+    .bind(row.patch_bytes)
+    .bind(row.artifact_uri.clone())
+    .bind(row.artifact_sha256.clone())
+    .bind(row.artifact_size_bytes)
+    .bind(row.spec_digest.clone())
+    .bind(row.duplicate_of.clone())
+    .bind(row.created_at)
+    .bind(content.patch.clone())
+    .bind(content.execution_log.clone())
+    .bind(content.spec.clone())
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// One submission; 404 if there is none.
+pub async fn get(conn: &mut Conn, id: &str) -> ApiResult<SubmissionRow> {
+    find(conn, id)
+        .await?
+        .ok_or_else(|| ApiError::not_found("submission_not_found", format!("no submission {id}")))
+}
+
+/// One submission, if there is one.
+pub async fn find(conn: &mut Conn, id: &str) -> ApiResult<Option<SubmissionRow>> {
+    Ok(sqlx::query_as(concat!(
+        "SELECT ",
+        submission_columns!(),
+        " FROM submissions WHERE id = $1"
+    ))
+    .bind(id.to_owned())
+    .fetch_optional(conn)
+    .await?)
+}
+
+/// One submission, held against every other change until the transaction ends.
+pub async fn lock(conn: &mut Conn, id: &str) -> ApiResult<SubmissionRow> {
+    // An update that changes nothing takes the row's lock in both databases.
+    sqlx::query_as(concat!(
+        "UPDATE submissions SET updated_at = updated_at WHERE id = $1 RETURNING ",
+        submission_columns!()
+    ))
+    .bind(id.to_owned())
+    .fetch_optional(conn)
+    .await?
+    .ok_or_else(|| ApiError::not_found("submission_not_found", format!("no submission {id}")))
+}
+
+/// The wide columns of one submission.
+pub async fn content(conn: &mut Conn, id: &str) -> ApiResult<Content> {
+    Ok(
+        sqlx::query_as("SELECT patch, execution_log, spec FROM submissions WHERE id = $1")
+            .bind(id.to_owned())
+            .fetch_one(conn)
+            .await?,
+    )
+}
+
+/// One page of submissions, newest first.
+pub async fn list(
+    conn: &mut Conn,
+    task_id: Option<&str>,
+    status: Option<&str>,
+    page: &Page,
+) -> ApiResult<Vec<SubmissionRow>> {
+    Ok(list!(
+        conn,
+        SubmissionRow,
+        submission_columns!(),
+        "submissions",
+        "task_id" = task_id,
+        "status" = status,
+        page
+    )?)
+}
+
+/// The first submission of another hotkey that has the same content, if any.
+pub async fn first_of_others(conn: &mut Conn, row: &SubmissionRow) -> ApiResult<Option<String>> {
+    Ok(sqlx::query_scalar(
+        "SELECT id FROM submissions WHERE task_id = $1 AND spec_digest = $2 \
+         AND miner_hotkey <> $3 ORDER BY created_at, id LIMIT 1",
+    )
+    .bind(row.task_id.clone())
+    .bind(row.spec_digest.clone())
+    .bind(row.miner_hotkey.clone())
+    .fetch_optional(conn)
+    .await?)
+}
+
+/// What a decision writes.
+#[derive(Debug)]
+#[expect(missing_docs, reason = "the columns of the table")]
+pub struct Decision {
+    pub status: SubmissionStatus,
+    pub consensus: ConsensusState,
+    pub outcome_code: Option<String>,
+    pub observed_metrics: Option<JsonText>,
+    pub metric: Option<f64>,
+    pub secondary_metric: Option<f64>,
+    pub patched_tree: Option<String>,
+}
+
+/// Writes a decision about a pending submission.
+pub async fn decide(conn: &mut Conn, id: &str, made: &Decision, at: Timestamp) -> ApiResult<()> {
+    let decided_at = (made.status != SubmissionStatus::PendingVerification).then_some(at);
+    sqlx::query(
+        "UPDATE submissions SET status = $1, consensus = $2, outcome_code = $3, \
+         observed_metrics = $4, metric = $5, secondary_metric = $6, patched_tree = $7, \
+         decided_at = $8, updated_at = $9 WHERE id = $10 AND status = 'pending_verification'",
+    )
+    .bind(made.status.as_str())
+    .bind(made.consensus.as_str())
+    .bind(made.outcome_code.clone())
+    .bind(made.observed_metrics.clone())
+    .bind(made.metric)
+    .bind(made.secondary_metric)
+    .bind(made.patched_tree.clone())
+    .bind(decided_at)
+    .bind(at)
+    .bind(id.to_owned())
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// The accepted submissions of the same task with the same spec or patched
+/// tree, itself included, oldest first.
+pub async fn accepted_alike(conn: &mut Conn, row: &SubmissionRow) -> ApiResult<Vec<SubmissionRow>> {
+    Ok(sqlx::query_as(concat!(
+        "SELECT ",
+        submission_columns!(),
+        " FROM submissions WHERE id IN (SELECT id FROM submissions WHERE task_id = $1 \
+         AND spec_digest = $2 UNION SELECT id FROM submissions WHERE task_id = $1 \
+         AND patched_tree = $3) AND status = 'accepted' ORDER BY created_at, id"
+    ))
+    .bind(row.task_id.clone())
+    .bind(row.spec_digest.clone())
+    .bind(row.patched_tree.clone())
+    .fetch_all(conn)
+    .await?)
+}
+
+/// Marks a submission as a copy of an earlier one.
+pub async fn mark_duplicate(conn: &mut Conn, id: &str, of: &str, at: Timestamp) -> ApiResult<()> {
+    sqlx::query("UPDATE submissions SET duplicate_of = $1, updated_at = $2 WHERE id = $3")
+        .bind(of.to_owned())
+        .bind(at)
+        .bind(id.to_owned())
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// The newest open ideas of a task: proposed by a decided or pending submission
+/// that nobody has implemented.
+pub async fn open_ideas(
+    conn: &mut Conn,
+    task_id: &str,
+    limit: i64,
+) -> ApiResult<Vec<SubmissionRow>> {
+    Ok(sqlx::query_as(concat!(
+        "SELECT ",
+        submission_columns!(),
+        " FROM submissions WHERE task_id = $1 AND proposed_idea IS NOT NULL \
+         AND implemented_submission_id IS NULL AND id NOT IN \
+         (SELECT idea_submission_id FROM idea_rewards WHERE task_id = $1) \
+         ORDER BY created_at DESC, id DESC LIMIT $2"
+    ))
+    .bind(task_id.to_owned())
+    .bind(limit)
+    .fetch_all(conn)
+    .await?)
+}
+
+/// How many submissions of a task there are in each status.
+pub async fn counts(conn: &mut Conn, task_id: &str) -> ApiResult<Vec<(String, i64)>> {
+    Ok(sqlx::query_as(
+        "SELECT status, COUNT(*) FROM submissions WHERE task_id = $1 GROUP BY status ORDER BY status",
+    )
+    .bind(task_id.to_owned())
+    .fetch_all(conn)
+    .await?)
+}
