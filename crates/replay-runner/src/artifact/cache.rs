@@ -13,6 +13,7 @@ use protocol::Sha256Digest;
 
 use super::hashing::hash_through;
 use super::incoming::{self, Incoming, Published};
+use super::layer::layer_path;
 use super::seal::{self, Seal};
 use super::{ArtifactError, Secrecy, Watch};
 
@@ -26,13 +27,18 @@ pub struct VerifiedArtifact {
     sha256: Sha256Digest,
     size_bytes: u64,
     /// Its shared lock is what [`Cache::evict`] asks for.
-    _held: Arc<File>,
+    held: Arc<File>,
 }
 
 impl VerifiedArtifact {
     /// Where it lies on this host: a regular read-only file, to be mounted.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The open file itself.
+    pub(super) fn held(&self) -> &File {
+        &self.held
     }
 
     /// The digest of its bytes.
@@ -111,7 +117,7 @@ impl Cache {
             path,
             sha256,
             size_bytes: metadata.len(),
-            _held: Arc::new(file),
+            held: Arc::new(file),
         }))
     }
 
@@ -175,7 +181,7 @@ impl Cache {
                         path,
                         sha256,
                         size_bytes: metadata.len(),
-                        _held: Arc::new(file),
+                        held: Arc::new(file),
                     });
                 }
                 Published::NameTaken(again) => {
@@ -309,11 +315,16 @@ fn remove_if_same(path: &Path, metadata: &fs::Metadata) -> io::Result<bool> {
     if same {
         // The seal first: a file without a seal is hashed before use.
         let _ = fs::remove_file(seal_path(path));
+        // Its second name would keep the bytes on the disk.
+        match fs::remove_dir_all(layer_path(path)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
         fs::remove_file(path)?;
     }
     Ok(same)
 }
 
-fn seal_path(path: &Path) -> PathBuf {
+pub(super) fn seal_path(path: &Path) -> PathBuf {
     path.with_added_extension("verified")
 }

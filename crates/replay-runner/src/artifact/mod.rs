@@ -20,6 +20,7 @@ mod error;
 mod fetch;
 mod hashing;
 mod incoming;
+mod layer;
 mod local;
 mod policy;
 mod seal;

@@ -46,6 +46,19 @@ impl Seal {
         same == self && age.is_some_and(|seconds| seconds <= max_age.as_secs())
     }
 
+    /// Whether `file` is what was verified, however long ago.
+    pub(super) fn is_of(self, file: &Metadata) -> bool {
+        self.holds(file, Duration::MAX)
+    }
+
+    /// The same seal for `file`, which has got another name since.
+    pub(super) fn renewed(self, file: &Metadata) -> Self {
+        Self {
+            verified_at_unix: self.verified_at_unix,
+            ..Self::now(file)
+        }
+    }
+
     /// Reads the seal at `path`; anything unreadable is no seal.
     pub(super) fn read(path: &Path) -> Option<Self> {
         fs::read_to_string(path).ok()?.parse().ok()

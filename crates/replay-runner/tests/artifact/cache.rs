@@ -6,6 +6,9 @@ use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, SystemTime};
 
 use protocol::{Code, Sha256Digest};
@@ -313,6 +316,41 @@ async fn the_least_recently_used_files_are_evicted() {
     );
     assert_eq!(artifacts.evict(100).await.unwrap(), 100);
     assert_eq!(left(), [false, false, true]);
+}
+
+#[tokio::test]
+async fn a_layer_holds_the_file_at_its_place_and_costs_no_further_hashing() {
+    let directory = TempDir::new().unwrap();
+    let root = TempDir::new().unwrap();
+    let artifacts = Artifacts::open(root.path(), operator()).unwrap();
+    let path = directory.path().join("model.bin");
+    fs::write(&path, "weights").unwrap();
+    let source = ArtifactSource::local(&path);
+    let kept = verify(&artifacts, &source, Declared::default())
+        .await
+        .unwrap();
+    let layer = kept.layer("place/artifact").unwrap();
+    assert_eq!(kept.layer("place/artifact").unwrap(), layer);
+    assert_eq!(fs::read(layer.join("place/artifact")).unwrap(), b"weights");
+    assert_eq!(
+        [&layer, &layer.join("place")].map(|dir| mode(dir)),
+        [0o755; 2]
+    );
+    drop(kept);
+
+    let hashed = Arc::new(AtomicU64::new(0));
+    let told = Arc::clone(&hashed);
+    let watch = Watch::default().on_progress(move |bytes| told.store(bytes, SeqCst));
+    let nowhere = ArtifactSource::parse("https://kept.invalid/model.bin").unwrap();
+    let kept = artifacts
+        .verify(&nowhere, declared(b"weights"), MAX, &watch)
+        .await
+        .unwrap();
+    assert_eq!(hashed.load(SeqCst), 0, "its seal was broken");
+
+    drop(kept);
+    assert_eq!(artifacts.evict(0).await.unwrap(), 7);
+    assert!(!layer.exists(), "its bytes are still on the disk");
 }
 
 /// Re-runs itself in a mount namespace with a cache of one megabyte.
