@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use protocol::spec::{Commands, Content, Metric, PatchRules, PrivateInput};
 use protocol::task::{TaskFile, env_problem};
 use protocol::{Code, CommitId, ReplaySpec, Task};
+use tracing::{Instrument as _, debug_span};
 
 use crate::artifact::{ArtifactSource, Declared, VerifiedArtifact, Watch};
 use crate::checkout::Source;
@@ -77,20 +78,20 @@ impl Request {
         host.check_limits(&self.task.limits)?;
         let source = self.source()?;
         progress.event(Event::Step("checkout"));
-        let base_commit = self.resolve(host, source.clone()).await?;
+        let base_commit = self.resolve(host, source.clone()).instrument(debug_span!("resolve")).await?;
         partial.base_commit = Some(base_commit);
         progress.event(Event::Step("image"));
-        let image = self.image(host, progress).await?;
+        let image = self.image(host, progress).instrument(debug_span!("image")).await?;
         partial.image = Some(image.id.clone());
         progress.event(Event::Step("artifact"));
-        let private_inputs = self.private_inputs(host, watch).await?;
+        let private_inputs = self.private_inputs(host, watch).instrument(debug_span!("private_inputs")).await?;
         let baseline_artifact = match &self.task.baseline_artifact {
             Some(file) => Some(self.task_file(&host.artifacts, file, watch).await?),
             None => None,
         };
         let mut spec = self.spec(base_commit, &image, &private_inputs, baseline_artifact.as_ref());
         partial.spec = Some(spec.clone());
-        let artifact = self.artifact(host, watch, &spec, baseline_artifact.as_ref()).await?;
+        let artifact = self.artifact(host, watch, &spec, baseline_artifact.as_ref()).instrument(debug_span!("artifact")).await?;
         spec.artifact = artifact.as_ref().map(content);
         Ok(Prepared { spec, source, image, artifact, baseline_artifact, private_inputs })
     }
@@ -259,7 +260,8 @@ fn content(file: &VerifiedArtifact) -> Content {
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
 ) -> Result<T, Failure> {
-    match tokio::task::spawn_blocking(work).await {
+    let span = tracing::Span::current();
+    match tokio::task::spawn_blocking(move || span.in_scope(work)).await {
         Ok(result) => result,
         Err(panic) => {
             tracing::error!(%panic, "blocking work panicked");

@@ -8,6 +8,7 @@ use protocol::report::StageReport;
 use protocol::task::env;
 use protocol::{Code, Decimal, ReplaySpec, Sha256Digest};
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument as _, debug_span};
 
 use crate::failure::Failure;
 use crate::metrics::ResultFile;
@@ -102,7 +103,7 @@ impl Stages<'_> {
         let run = self.run(&stage, &tree, budget, 1).await?;
         stage_failure("setup", &run).map_or(Ok(()), Err)?;
         budget = budget.saturating_sub(run.wall);
-        let changed = self.protected.changed(&tree.written())?;
+        let changed = debug_span!("integrity").in_scope(|| self.protected.changed(&tree.written()))?;
         let frozen = tree.freeze();
         let restored = self.restored(&changed)?;
         let layers = restored.iter().map(|layer| layer.path().to_owned()).chain([frozen.path()]).collect();
@@ -147,7 +148,7 @@ impl Stages<'_> {
         };
         let benchmark = self.run(&stage, &tree, set_up.budget, number).await?;
         stage_failure("benchmark", &benchmark).map_or(Ok(()), Err)?;
-        let changed = self.protected.changed(&tree.written())?;
+        let changed = debug_span!("integrity").in_scope(|| self.protected.changed(&tree.written()))?;
         let left = set_up.budget.saturating_sub(benchmark.wall);
         let (values, result_digest) = match &spec.commands.score {
             Some(command) => self.score(command, tree, left, number, &benchmark).await?,
@@ -174,7 +175,8 @@ impl Stages<'_> {
         let limits = &self.spec.limits;
         let outputs = Scratch::mount(&self.next_dir(), limits.workspace.get(), limits.workspace_files)?;
         let is_protected = |path: &Path| self.protected.contains(path);
-        benchmarked.copy_outputs(&self.spec.outputs, outputs.path(), &is_protected)?;
+        debug_span!("copy_outputs")
+            .in_scope(|| benchmarked.copy_outputs(&self.spec.outputs, outputs.path(), &is_protected))?;
         drop(benchmarked);
         let layers: Vec<&Path> = self
             .side
@@ -210,7 +212,7 @@ impl Stages<'_> {
     ) -> Result<StageRun, Failure> {
         let name = format!("{}{}", stage.name, self.side.suffix);
         self.progress.event(Event::StageStarted { name: &name, pass, budget });
-        let run = self.sandbox.run(stage, budget, self.cancel).await?;
+        let run = self.sandbox.run(stage, budget, self.cancel).instrument(debug_span!("stage")).await?;
         let report = StageReport {
             name,
             pass,
@@ -237,6 +239,7 @@ impl Stages<'_> {
         deciding: &StageRun,
         benchmark: &StageRun,
     ) -> Result<(Vec<Option<Decimal>>, Option<Sha256Digest>), Failure> {
+        let _span = debug_span!("result").entered();
         let claims_needed = self.spec.metrics.iter().any(|metric| !metric.is_supervised());
         let bytes = match &self.spec.result_path {
             Some(path) if claims_needed => Some(tree.read_result(path, self.spec.limits.result)?),
@@ -293,7 +296,7 @@ impl Stages<'_> {
 
     fn work_tree(&mut self, layers: &[&Path]) -> Result<Workspace, Failure> {
         let dir = self.next_dir();
-        Ok(Workspace::mount(&dir, layers, &self.spec.limits)?)
+        Ok(debug_span!("work_tree").in_scope(|| Workspace::mount(&dir, layers, &self.spec.limits))?)
     }
 
     fn next_dir(&mut self) -> PathBuf {
