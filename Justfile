@@ -25,7 +25,8 @@ bench *ARGS:
     target/release/bench {{ARGS}}
 
 # Build the sandbox images that are missing or out of date.
-images *ARGS: build
+images *ARGS:
+    cargo build -p replay-runner
     target/debug/replay-runner images build {{ARGS}}
 
 # Build all programs.

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::{Code, CommitId, Decimal, Fault, Sha256Digest, Status, TreeId};
 
 /// One container run.
+// Each flag is a fact of its own that readers of the JSON look up by name.
+#[allow(clippy::struct_excessive_bools)]
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct StageReport {
     /// `setup`, `benchmark` or `score`; with ` (baseline)` for a control.

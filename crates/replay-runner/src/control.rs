@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::host::write_readable;
 
 /// A failure may have been this host's bad moment: it is believed for so long.
-const FAILURE_LIFETIME: Duration = Duration::from_secs(600);
+const FAILURE_LIFETIME: Duration = Duration::from_mins(10);
 
 /// What a control observed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -96,8 +96,8 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
     };
     let status = runtime.block_on(async {
         match cli.command {
-            Command::Run(args) => run::run(*args, &cli.global).await,
-            Command::Verify(args) => verify::run(*args, &cli.global).await,
+            Command::Run(args) => run::run(&args, &cli.global).await,
+            Command::Verify(args) => verify::run(&args, &cli.global).await,
             Command::Key(args) => key::run(&args, &cli.global),
             Command::Doctor(args) => doctor::run(&args, &cli.global).await,
             Command::Images { command } => images::run(&command).await,

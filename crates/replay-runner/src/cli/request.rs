@@ -124,9 +124,9 @@ impl RequestArgs {
     /// The patch that is named, if one is.
     pub(crate) fn patch(&self) -> Result<Option<Patch>, Refused> {
         let Some(path) = &self.patch else { return Ok(None) };
-        let patch = read_patch(path)
+        let read = read_patch(path)
             .map_err(|error| Refused::Usage(format!("the patch {} cannot be read: {error}", path.display())))?;
-        Ok(Some(patch))
+        Ok(Some(read))
     }
 
     fn artifact(&self) -> Result<Option<(ArtifactSource, Declared)>, Refused> {

@@ -51,9 +51,9 @@ pub(crate) struct RunArgs {
 /// How long a cancelled replay may take to kill and remove its container.
 const CANCEL_PATIENCE: Duration = Duration::from_secs(8);
 
-pub(crate) async fn run(args: RunArgs, global: &Global) -> u8 {
+pub(crate) async fn run(args: &RunArgs, global: &Global) -> u8 {
     let cancel = cancel_on_signal();
-    let report = match replayed(&args, global, &cancel).await {
+    let report = match replayed(args, global, &cancel).await {
         Ok(report) => report,
         Err(Refused::Usage(message)) => {
             eprintln!("replay-runner: {message}");

@@ -63,8 +63,8 @@ enum Verdict {
     DoesNot(String),
 }
 
-pub(crate) async fn run(args: VerifyArgs, global: &Global) -> u8 {
-    match verified(&args, global).await {
+pub(crate) async fn run(args: &VerifyArgs, global: &Global) -> u8 {
+    match verified(args, global).await {
         Ok(Verdict::Holds(verified)) => {
             print!("{}", describe(&verified));
             if args.replay.is_some() {

@@ -46,7 +46,7 @@ pub enum EngineError {
 }
 
 impl EngineError {
-    pub(super) fn unavailable(error: Error) -> Self {
+    pub(super) fn unavailable(error: &Error) -> Self {
         tracing::debug!(%error, "engine unavailable");
         Self::Unavailable
     }
@@ -55,16 +55,16 @@ impl EngineError {
         Self::Lost { call }
     }
 
-    pub(super) fn classify(call: &'static str, error: Error) -> Self {
+    pub(super) fn classify(call: &'static str, error: &Error) -> Self {
         tracing::debug!(%error, call, "engine call failed");
         match error {
             Error::DockerResponseServerError { status_code, message } => Self::Refused {
                 call,
-                status: status_code,
-                command_not_found: is_command_not_found(&message),
+                status: *status_code,
+                command_not_found: is_command_not_found(message),
                 storage_full: message.contains("no space left on device"),
             },
-            Error::RequestTimeoutError => Self::Timeout { call, deadline: Duration::from_secs(120) },
+            Error::RequestTimeoutError => Self::Timeout { call, deadline: Duration::from_mins(2) },
             _ => Self::Unavailable,
         }
     }
@@ -87,10 +87,9 @@ impl EngineError {
     /// The outcome code of a replay that fails for this reason.
     pub fn code(&self) -> Code {
         match self {
-            Self::Unavailable | Self::Lost { .. } => Code::SandboxEngineUnavailable,
+            Self::Unavailable | Self::Lost { .. } | Self::Refused { status: 404, .. } => Code::SandboxEngineUnavailable,
             Self::Timeout { .. } => Code::SandboxEngineTimeout,
             Self::Refused { storage_full: true, .. } => Code::SandboxStorageFull,
-            Self::Refused { status: 404, .. } => Code::SandboxEngineUnavailable,
             Self::Refused { .. } => Code::SandboxStartFailed,
             Self::ImageUnavailable { .. } => Code::SandboxImageUnavailable,
         }

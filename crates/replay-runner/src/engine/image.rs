@@ -62,13 +62,13 @@ impl Engine {
         let mut steps = Box::pin(self.docker.create_image(Some(options), None, None));
         let mut layers = std::collections::HashMap::new();
         // A registry that accepts the connection and then says nothing.
-        let silence = Duration::from_secs(120);
+        let silence = Duration::from_mins(2);
         loop {
             let step = tokio::time::timeout(silence, steps.next())
                 .await
                 .map_err(|_| EngineError::Timeout { call: "pull", deadline: silence })?;
             let Some(step) = step else { return Ok(()) };
-            let step = step.map_err(|error| EngineError::classify("pull", error))?;
+            let step = step.map_err(|error| EngineError::classify("pull", &error))?;
             if let (Some(id), Some(detail)) = (step.id, step.progress_detail) {
                 layers.insert(id, (detail.current.unwrap_or(0), detail.total.unwrap_or(0)));
                 let sum = |pick: fn(&(i64, i64)) -> i64| -> u64 {

@@ -41,8 +41,8 @@ impl Default for Deadlines {
     fn default() -> Self {
         Self {
             query: Duration::from_secs(20),
-            change: Duration::from_secs(60),
-            pull: Duration::from_secs(1800),
+            change: Duration::from_mins(1),
+            pull: Duration::from_mins(30),
         }
     }
 }
@@ -102,7 +102,7 @@ pub struct Ended {
 impl Engine {
     /// Connects and agrees on an API version.
     pub async fn connect(deadlines: Deadlines) -> Result<Self, EngineError> {
-        let docker = Docker::connect_with_defaults().map_err(EngineError::unavailable)?;
+        let docker = Docker::connect_with_defaults().map_err(|error| EngineError::unavailable(&error))?;
         let docker = within(deadlines.query, "negotiate", docker.negotiate_version()).await?;
         Ok(Self { docker, deadlines, host_id: host_id() })
     }
@@ -166,7 +166,7 @@ impl Engine {
         let mut answers = Box::pin(self.docker.wait_container(id, Some(options)));
         match answers.next().await {
             Some(Ok(_) | Err(bollard::errors::Error::DockerContainerWaitError { .. })) => Ok(()),
-            Some(Err(error)) => Err(EngineError::classify("wait", error)),
+            Some(Err(error)) => Err(EngineError::classify("wait", &error)),
             None => Err(EngineError::lost("wait")),
         }
     }
@@ -237,7 +237,7 @@ async fn within<T>(
 ) -> Result<T, EngineError> {
     match tokio::time::timeout(deadline, future).await {
         Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => Err(EngineError::classify(call, error)),
+        Ok(Err(error)) => Err(EngineError::classify(call, &error)),
         Err(_) => Err(EngineError::Timeout { call, deadline }),
     }
 }

@@ -173,15 +173,13 @@ impl Sandbox {
             (&mut exit.0).await.map_err(|_| EngineError::Lost { call: "wait" })??;
             Ok::<_, EngineError>(killed)
         };
-        match tokio::time::timeout(KILL_PATIENCE, by_engine).await {
-            Ok(killed) => Ok(killed?),
-            Err(_) => {
-                tracing::warn!("the engine is slow to kill; killing the cgroup");
-                cgroup.kill_all();
-                self.await_dead(id, exit).await?;
-                Ok(Killed::Now)
-            }
+        if let Ok(killed) = tokio::time::timeout(KILL_PATIENCE, by_engine).await {
+            return Ok(killed?);
         }
+        tracing::warn!("the engine is slow to kill; killing the cgroup");
+        cgroup.kill_all();
+        self.await_dead(id, exit).await?;
+        Ok(Killed::Now)
     }
 
     /// Waits until the engine has noticed that the container is dead. However

@@ -134,7 +134,7 @@ fn from_toml(text: &str) -> Parsed<Task> {
     };
     if served(toml::from_str::<toml::Table>(text).map_err(locate)?.keys()) {
         let mut table: toml::Table = toml::from_str(text).map_err(locate)?;
-        table.retain(|key, _| !SERVED_FIELDS.iter().any(|served| key == *served));
+        table.retain(|key, _| !is_served(key));
         return table.try_into().map_err(|error: toml::de::Error| (None, error.message().to_owned()));
     }
     toml::from_str(text).map_err(locate)
@@ -150,7 +150,7 @@ fn from_json(text: &str) -> Parsed<Task> {
     }
     let mut object: serde_json::Map<String, serde_json::Value> = read(text)?;
     if served(object.keys()) {
-        object.retain(|key, _| !SERVED_FIELDS.contains(&key.as_str()));
+        object.retain(|key, _| !is_served(key));
         // Nulls are how the coordinator writes what a task does not have.
         object.retain(|_, value| !value.is_null());
         return serde_json::from_value(object.into()).map_err(|error| (None, error.to_string()));
@@ -168,8 +168,12 @@ fn from_yaml(text: &str) -> Parsed<Task> {
     })
 }
 
+fn is_served(key: &str) -> bool {
+    SERVED_FIELDS.contains(&key)
+}
+
 fn served<'a>(mut keys: impl Iterator<Item = &'a String>) -> bool {
-    keys.any(|key| SERVED_FIELDS.contains(&key.as_str()))
+    keys.any(|key| is_served(key))
 }
 
 fn line_and_column(text: &str, offset: usize) -> (usize, usize) {

@@ -81,7 +81,7 @@ impl Copy<'_> {
     fn entry(&mut self, file: File, path: &Path, depth: usize) -> Result<(), OutputError> {
         let stat = beneath::stat(&file).map_err(WorkspaceError::io("looking at an output"))?;
         if beneath::is_directory(&stat) && depth < DEEPEST {
-            return self.directory(file, path, depth);
+            return self.directory(&file, path, depth);
         }
         if !beneath::is_regular(&stat) {
             return Err(OutputError::NotAFile(self.output.to_owned()));
@@ -99,7 +99,7 @@ impl Copy<'_> {
         }
     }
 
-    fn directory(&mut self, dir: File, path: &Path, depth: usize) -> Result<(), OutputError> {
+    fn directory(&mut self, dir: &File, path: &Path, depth: usize) -> Result<(), OutputError> {
         make_directory(&self.layer.join(path))?;
         let opened = dir.try_clone().map_err(WorkspaceError::io("listing an output"))?;
         let mut entries = Dir::from_fd(opened.into()).map_err(WorkspaceError::io("listing an output"))?;
@@ -110,7 +110,7 @@ impl Copy<'_> {
             if name == "." || name == ".." {
                 continue;
             }
-            let file = beneath::open(&dir, Path::new(name), OFlag::O_RDONLY)
+            let file = beneath::open(dir, Path::new(name), OFlag::O_RDONLY)
                 .map_err(|_| OutputError::NotAFile(self.output.to_owned()))?;
             self.entry(file, &path.join(name), depth + 1)?;
         }
