@@ -1,5 +1,6 @@
 //! Nobody honest is refused: patches as git, diff and editors make them pass,
 //! and give the very tree that `git apply` gives.
+#![allow(clippy::unwrap_used, clippy::pedantic)] // tables of cases; a failed unwrap is a failed test
 
 mod gate_support;
 
@@ -33,7 +34,7 @@ fn agrees(world: &World, name: &str, patch: &[u8], options: &[&str]) -> Option<S
     }
 }
 
-fn edit(path: &'static str, from: &'static str, to: &'static str) -> Box<dyn Fn(&Path)> {
+fn edit(path: &'static str, from: &'static str, to: &'static str) -> Change {
     Box::new(move |repo| {
         let text = fs::read_to_string(repo.join(path)).unwrap();
         assert!(text.contains(from));
@@ -41,26 +42,28 @@ fn edit(path: &'static str, from: &'static str, to: &'static str) -> Box<dyn Fn(
     })
 }
 
-fn new(path: &'static str, content: &'static [u8]) -> Box<dyn Fn(&Path)> {
+fn new(path: &'static str, content: &'static [u8]) -> Change {
     Box::new(move |repo| write(repo, path, content))
 }
 
-fn renamed(from: &'static str, to: &'static str) -> Box<dyn Fn(&Path)> {
+fn renamed(from: &'static str, to: &'static str) -> Change {
     Box::new(move |repo| {
         fs::create_dir_all(repo.join(to).parent().unwrap()).unwrap();
         fs::rename(repo.join(from), repo.join(to)).unwrap();
     })
 }
 
-fn removed(path: &'static str) -> Box<dyn Fn(&Path)> {
+fn removed(path: &'static str) -> Change {
     Box::new(move |repo| fs::remove_file(repo.join(path)).unwrap())
 }
 
-fn all(steps: Vec<Box<dyn Fn(&Path)>>) -> Box<dyn Fn(&Path)> {
+fn all(steps: Vec<Change>) -> Change {
     Box::new(move |repo| steps.iter().for_each(|step| step(repo)))
 }
 
-type Row = (&'static str, Box<dyn Fn(&Path)>);
+/// What an honest miner does in a work tree.
+type Change = Box<dyn Fn(&Path)>;
+type Row = (&'static str, Change);
 
 fn changes() -> Vec<Row> {
     vec![
@@ -197,7 +200,7 @@ fn mails_and_series_are_read_as_git_reads_them() {
     let world = World::new();
     let repo = world.repo();
     git(&repo, &["checkout", "-q", "-b", "work"]);
-    let steps: [Box<dyn Fn(&Path)>; 3] = [
+    let steps: [Change; 3] = [
         edit("src/a.py", "five", "5"),
         all(vec![
             edit("src/a.py", "six", "6"),

@@ -68,6 +68,10 @@ impl Mirrors {
         mirror.healed(|repo| {
             let id = oid(commit)?;
             if !holds(repo, id)? {
+                if mirror.mark(commit).exists() {
+                    // libgit2 takes what it cannot read for missing.
+                    return Err(CheckoutError::FetchFailed(FetchProblem::Damaged));
+                }
                 match source {
                     Source::Remote(url) => remote::fetch(repo, url, id, self.deadline)?,
                     Source::Local(path) => local::fetch(repo, path, id)?,
@@ -148,23 +152,27 @@ impl LockedMirror {
         }
     }
 
+    /// The file that says that a commit was read in full.
+    fn mark(&self, commit: CommitId) -> PathBuf {
+        self.path.join("verified").join(commit.to_string())
+    }
+
     /// The commit, once every object of its tree has been read and hashed. That
     /// is done once per commit; afterwards its commit and root tree are enough.
     fn verified(&self, repo: &Repository, commit: CommitId) -> Result<PinnedCommit, CheckoutError> {
         let damaged = |e: git2::Error| CheckoutError::from_objects(&e);
         let object = repo.find_commit(oid(commit)?).map_err(damaged)?;
         let tree = object.tree().map_err(damaged)?.id();
-        let marks = self.path.join("verified");
-        let mark = marks.join(commit.to_string());
+        let mark = self.mark(commit);
         if !mark.exists() {
             let odb = repo.odb().map_err(damaged)?;
-            walk(repo, tree, "", 0, &mut |_, mode, id| {
+            walk(repo, tree, "", &mut |_, mode, id| {
                 if mode & 0o170_000 == 0o160_000 {
                     return Ok(());
                 }
                 odb.read(id).map(drop).map_err(damaged)
             })?;
-            fs::create_dir_all(&marks)?;
+            fs::create_dir_all(mark.parent().unwrap_or(&self.path))?;
             File::create(&mark)?;
         }
         Ok(PinnedCommit {

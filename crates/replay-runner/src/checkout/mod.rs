@@ -15,5 +15,6 @@ mod source;
 
 pub use error::{CheckoutError, FetchProblem};
 pub use mirror::Mirrors;
+pub(crate) use pinned::all_below;
 pub use pinned::{BaseEntry, EntryKind, PinnedCommit};
 pub use source::Source;

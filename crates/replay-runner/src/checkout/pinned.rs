@@ -105,7 +105,6 @@ impl PinnedCommit {
             &repo,
             self.tree_of(&repo)?.id(),
             "",
-            0,
             &mut |path, mode, id| {
                 let Some(kind) = EntryKind::of_mode(mode) else {
                     return Ok(());
@@ -179,7 +178,6 @@ pub(super) fn walk(
     repo: &Repository,
     tree: Oid,
     above: &str,
-    depth: usize,
     visit: &mut impl FnMut(&str, i32, Oid) -> Result<(), CheckoutError>,
 ) -> Result<(), CheckoutError> {
     let tree = repo
@@ -188,10 +186,38 @@ pub(super) fn walk(
     for entry in &tree {
         let path = [above.as_bytes(), entry.name_bytes()].concat();
         let path = check_safe(&path).map_err(|e| CheckoutError::UnusableTree(e.to_string()))?;
+        if entry.name_bytes().contains(&b'/') {
+            return Err(CheckoutError::UnusableTree(
+                "a name has a '/' in it".to_owned(),
+            ));
+        }
         visit(path, entry.filemode_raw(), entry.id())?;
         if EntryKind::of_mode(entry.filemode_raw()).is_none() {
-            walk(repo, entry.id(), &format!("{path}/"), depth + 1, visit)?;
+            walk(repo, entry.id(), &format!("{path}/"), visit)?;
         }
     }
     Ok(())
+}
+
+/// Whether `test` holds for every file below `directory` of `tree`.
+pub(crate) fn all_below(
+    repo: &Repository,
+    tree: &git2::Tree<'_>,
+    directory: &str,
+    test: impl Fn(&str) -> bool,
+) -> Result<bool, CheckoutError> {
+    let damaged = |e: git2::Error| CheckoutError::from_objects(&e);
+    let entry = tree.get_path(directory.as_ref()).map_err(damaged)?;
+    let mut pending = vec![(entry.id(), format!("{directory}/"))];
+    while let Some((id, above)) = pending.pop() {
+        for entry in &repo.find_tree(id).map_err(damaged)? {
+            let path = format!("{above}{}", String::from_utf8_lossy(entry.name_bytes()));
+            if entry.kind() == Some(ObjectType::Tree) {
+                pending.push((entry.id(), path + "/"));
+            } else if !test(&path) {
+                return Ok(false);
+            }
+        }
+    }
+    Ok(true)
 }

@@ -27,7 +27,7 @@ pub(super) fn take(mirror: &Repository, directory: &Path) -> Result<CommitId, Ch
     let repo = Repository::open_bare(mirror.path()).map_err(|e| damaged(&e))?;
     repo.set_workdir(directory, false)
         .map_err(|e| damaged(&e))?;
-    let tree = Snapshot { repo: &repo }.tree(directory, "", 0)?;
+    let tree = Snapshot { repo: &repo }.tree(directory, "")?;
     commit(&repo, tree).map_err(|e| damaged(&e))
 }
 
@@ -59,12 +59,7 @@ struct Snapshot<'r> {
 
 impl Snapshot<'_> {
     /// The tree of one directory, or `None` if it would be empty.
-    fn tree(
-        &self,
-        directory: &Path,
-        above: &str,
-        depth: usize,
-    ) -> Result<Option<Oid>, CheckoutError> {
+    fn tree(&self, directory: &Path, above: &str) -> Result<Option<Oid>, CheckoutError> {
         let mut entries = BTreeMap::new();
         for entry in fs::read_dir(directory)? {
             let entry = entry?;
@@ -77,7 +72,7 @@ impl Snapshot<'_> {
             if is_generated(path) || self.repo.is_path_ignored(path).map_err(|e| damaged(&e))? {
                 continue;
             }
-            if let Some(made) = self.entry(&entry, path, depth)? {
+            if let Some(made) = self.entry(&entry, path)? {
                 entries.insert(name, made);
             }
         }
@@ -98,11 +93,10 @@ impl Snapshot<'_> {
         &self,
         entry: &fs::DirEntry,
         path: &str,
-        depth: usize,
     ) -> Result<Option<(Oid, FileMode)>, CheckoutError> {
         let kind = entry.file_type()?;
         if kind.is_dir() {
-            let tree = self.tree(&entry.path(), &format!("{path}/"), depth + 1)?;
+            let tree = self.tree(&entry.path(), &format!("{path}/"))?;
             return Ok(tree.map(|id| (id, FileMode::Tree)));
         }
         if kind.is_symlink() {

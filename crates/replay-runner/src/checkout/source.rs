@@ -28,7 +28,10 @@ impl Source {
             problem,
         };
         let url = Url::parse(address).map_err(|_| refuse("is not an address; use https://…"))?;
-        if url.scheme() != "https" {
+        let plain = address
+            .get(..8)
+            .is_some_and(|begin| begin.eq_ignore_ascii_case("https://"));
+        if url.scheme() != "https" || !plain {
             return Err(refuse("is not allowed; use https://…"));
         }
         if !url.username().is_empty() || url.password().is_some() {

@@ -3,27 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use git2::{ErrorCode, ObjectType, Oid, Repository, Tree};
-use protocol::paths::escaped;
+use git2::{ObjectType, Oid};
 
+use super::base::{BaseTree, Found, NewFile, regular};
 use super::binary::{BinaryDiff, Unusable};
 use super::header::{Action, Header};
 use super::hunk::{self, Misfit};
 use super::parse::{Body, FileDiff};
 use super::{Oversize, PatchRefusal};
-use crate::checkout::{CheckoutError, EntryKind};
+use crate::checkout::CheckoutError;
 
 /// The mode of a symbolic link.
 const LINK: u32 = 0o120_000;
-
-/// A regular file in the making. Content that the base has already is not copied.
-#[derive(Debug, Clone)]
-pub(super) struct NewFile {
-    pub(super) blob: Oid,
-    pub(super) size: u64,
-    pub(super) executable: bool,
-    pub(super) content: Option<Arc<[u8]>>,
-}
 
 /// What the diffs make of the paths that they touch.
 #[derive(Debug, Default)]
@@ -34,19 +25,8 @@ pub(super) struct Applied {
     pub(super) inherited_executable: BTreeSet<String>,
 }
 
-/// Everything that is at one path.
-enum Found {
-    Nothing,
-    Directory,
-    File(NewFile),
-    /// A symbolic link; its content is the target.
-    Link(NewFile),
-    Submodule,
-}
-
 pub(super) struct Applier<'a> {
-    repo: &'a Repository,
-    base: &'a Tree<'a>,
+    base: BaseTree<'a>,
     patch: &'a [u8],
     /// The most bytes in all changed files together.
     limit: u64,
@@ -61,14 +41,8 @@ pub(super) struct Applier<'a> {
 }
 
 impl<'a> Applier<'a> {
-    pub(super) fn new(
-        repo: &'a Repository,
-        base: &'a Tree<'a>,
-        patch: &'a [u8],
-        limit: u64,
-    ) -> Self {
+    pub(super) fn new(base: BaseTree<'a>, patch: &'a [u8], limit: u64) -> Self {
         Self {
-            repo,
             base,
             patch,
             limit,
@@ -98,11 +72,10 @@ impl<'a> Applier<'a> {
         let header = &diff.header;
         let (old, new) = (text(&header.old.path), text(&header.new.path));
         match header.action {
-            Action::Modify => self.modify(diff, &old),
             Action::ModifyOrCreate if matches!(self.find(&old)?, Found::Nothing) => {
                 self.create(diff, &new)
             }
-            Action::ModifyOrCreate => self.modify(diff, &old),
+            Action::Modify | Action::ModifyOrCreate => self.modify(diff, &old),
             Action::Create => self.create(diff, &new),
             Action::Delete => self.delete(diff, &old),
             Action::Rename | Action::Copy => self.derive(diff, &old, &new),
@@ -154,7 +127,7 @@ impl<'a> Applier<'a> {
     /// A rename or copy. Its source is the file of the base commit: the diffs
     /// of one `git diff` do not depend on their order.
     fn derive(&mut self, diff: &FileDiff, old: &str, new: &str) -> Result<(), PatchRefusal> {
-        let source = regular(self.find_in_base(old)?, old)?;
+        let source = regular(self.base.find(old)?, old)?;
         if diff.header.action == Action::Rename {
             match self.applied.files.get(old) {
                 None => self.remove(old),
@@ -282,11 +255,7 @@ impl<'a> Applier<'a> {
         if let Some(content) = &file.content {
             return Ok(Arc::clone(content));
         }
-        let blob = self
-            .repo
-            .find_blob(file.blob)
-            .map_err(|e| CheckoutError::from_objects(&e))?;
-        Ok(Arc::from(blob.content()))
+        Ok(self.base.read(file.blob)?)
     }
 
     fn spend(&mut self, bytes: u64) -> Result<(), PatchRefusal> {
@@ -323,37 +292,8 @@ impl<'a> Applier<'a> {
         match self.applied.files.get(path) {
             Some(Some(file)) => Ok(Found::File(file.clone())),
             Some(None) => Ok(Found::Nothing),
-            None => self.find_in_base(path),
+            None => self.base.find(path),
         }
-    }
-
-    fn find_in_base(&self, path: &str) -> Result<Found, PatchRefusal> {
-        let damaged = |e: git2::Error| CheckoutError::from_objects(&e);
-        let entry = match self.base.get_path(path.as_ref()) {
-            Ok(entry) => entry,
-            Err(error) if error.code() == ErrorCode::NotFound => return Ok(Found::Nothing),
-            Err(error) => return Err(damaged(error).into()),
-        };
-        let kind = match EntryKind::of_mode(entry.filemode_raw()) {
-            None => return Ok(Found::Directory),
-            Some(EntryKind::Submodule) => return Ok(Found::Submodule),
-            Some(kind) => kind,
-        };
-        let (size, _) = self
-            .repo
-            .odb()
-            .and_then(|odb| odb.read_header(entry.id()))
-            .map_err(damaged)?;
-        let file = NewFile {
-            blob: entry.id(),
-            size: size as u64,
-            executable: kind == EntryKind::Executable,
-            content: None,
-        };
-        Ok(match kind {
-            EntryKind::Symlink => Found::Link(file),
-            _ => Found::File(file),
-        })
     }
 
     /// No file may end up where a directory is, nor below another file.
@@ -370,57 +310,14 @@ impl<'a> Applier<'a> {
                     found => drop(regular(found, above)?),
                 }
             }
-            if matches!(self.find_in_base(path)?, Found::Directory) && !self.is_emptied(path)? {
+            let removed = |path: &str| matches!(self.applied.files.get(path), Some(None));
+            if matches!(self.base.find(path)?, Found::Directory)
+                && !self.base.all_below(path, removed)?
+            {
                 return Err(PatchRefusal::does_not_apply(path, "is a directory"));
             }
         }
         Ok(())
-    }
-
-    /// Whether every file below a directory of the base is removed.
-    fn is_emptied(&self, directory: &str) -> Result<bool, PatchRefusal> {
-        let damaged = |e: git2::Error| CheckoutError::from_objects(&e);
-        let prefix = format!("{directory}/");
-        let removed = self
-            .applied
-            .files
-            .range(prefix.clone()..)
-            .take_while(|(path, _)| path.starts_with(&prefix))
-            .filter(|(_, file)| file.is_none())
-            .count();
-        let entry = self.base.get_path(directory.as_ref()).map_err(damaged)?;
-        let mut kept = 0usize;
-        let mut pending = vec![(entry.id(), prefix)];
-        while let Some((id, prefix)) = pending.pop() {
-            for entry in &self.repo.find_tree(id).map_err(damaged)? {
-                let path = format!("{prefix}{}", String::from_utf8_lossy(entry.name_bytes()));
-                if entry.kind() == Some(ObjectType::Tree) {
-                    pending.push((entry.id(), path + "/"));
-                } else if self.applied.files.get(&path).is_none_or(Option::is_some) {
-                    return Ok(false);
-                } else {
-                    kept += 1;
-                }
-            }
-        }
-        Ok(kept <= removed)
-    }
-}
-
-fn regular(found: Found, path: &str) -> Result<NewFile, PatchRefusal> {
-    match found {
-        Found::File(file) => Ok(file),
-        Found::Nothing => Err(PatchRefusal::does_not_apply(
-            path,
-            "is not in the pinned commit; are the prefixes a/ and b/ there?",
-        )),
-        Found::Directory => Err(PatchRefusal::does_not_apply(path, "is a directory")),
-        Found::Link(_) => Err(PatchRefusal::Symlink {
-            path: escaped(path.as_bytes()),
-        }),
-        Found::Submodule => Err(PatchRefusal::Submodule {
-            path: escaped(path.as_bytes()),
-        }),
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use git2::{Oid, Repository, Tree};
 
-use super::apply::NewFile;
+use super::base::NewFile;
 
 const TREE: i32 = 0o040_000;
 
@@ -23,7 +23,7 @@ pub(super) fn write_tree(
                 .or_default()
                 .below
                 .push((rest, *file)),
-            None => groups.entry(path).or_default().here = Some(*file),
+            None => groups.entry(path).or_default().here = *file,
         }
     }
     let mut builder = repo.treebuilder(base)?;
@@ -31,7 +31,7 @@ pub(super) fn write_tree(
         let before = builder
             .get(name)?
             .map(|entry| (entry.id(), entry.filemode_raw()));
-        let made = if let Some(Some(file)) = group.here {
+        let result = if let Some(file) = group.here {
             let mode = if file.executable {
                 0o100_755
             } else {
@@ -45,8 +45,8 @@ pub(super) fn write_tree(
             };
             write_tree(repo, subtree.as_ref(), &group.below)?.map(|id| (id, TREE))
         };
-        match made {
-            Some((id, mode)) => drop(builder.insert(name, id, mode)?),
+        match result {
+            Some((entry, mode)) => drop(builder.insert(name, entry, mode)?),
             None if before.is_some() => builder.remove(name)?,
             None => {}
         }
@@ -60,7 +60,8 @@ pub(super) fn write_tree(
 
 #[derive(Default)]
 struct Group<'f> {
-    here: Option<Option<&'f NewFile>>,
+    /// The file of this name, unless it is removed.
+    here: Option<&'f NewFile>,
     below: Vec<(&'f str, Option<&'f NewFile>)>,
 }
 

@@ -7,7 +7,8 @@ use protocol::TreeId;
 use protocol::paths::{AllowedPaths, check_safe, escaped, is_generated};
 use protocol::spec::PatchRules;
 
-use super::apply::{Applied, Applier, NewFile};
+use super::apply::{Applied, Applier};
+use super::base::{BaseTree, NewFile};
 use super::compare::{self, Difference};
 use super::patched::Content;
 use super::{Change, ChangeKind, Oversize, Patch, PatchRefusal, PatchedTree, parse, rules};
@@ -47,12 +48,16 @@ impl<'a> PatchGate<'a> {
 
         let announced = rules::check(&diffs, self.rules, &allowed)?;
         let limit = self.rules.max_decoded_bytes.get();
-        let applied = Applier::new(&view, &base_tree, patch.text(), limit).run(&diffs)?;
+        let tree = BaseTree {
+            repo: &view,
+            tree: &base_tree,
+        };
+        let applied = Applier::new(tree, patch.text(), limit).run(&diffs)?;
 
-        let scratch = scratch(base).map_err(storage)?;
-        let id = build(&scratch, base_tree.id(), &applied).map_err(storage)?;
-        let differences =
-            compare::differences(&scratch, Some(base_tree.id()), Some(id)).map_err(storage)?;
+        let scratch = scratch(base).map_err(|e| storage(&e))?;
+        let id = build(&scratch, base_tree.id(), &applied).map_err(|e| storage(&e))?;
+        let differences = compare::differences(&scratch, Some(base_tree.id()), Some(id))
+            .map_err(|e| storage(&e))?;
         let judge = Judge {
             rules: self.rules,
             allowed: &allowed,
@@ -104,8 +109,8 @@ fn build(scratch: &Repository, base: Oid, applied: &Applied) -> Result<Oid, git2
     }
 }
 
-fn storage(error: git2::Error) -> PatchRefusal {
-    CheckoutError::from_objects(&error).into()
+fn storage(error: &git2::Error) -> PatchRefusal {
+    CheckoutError::from_objects(error).into()
 }
 
 fn tree_id(id: Oid) -> TreeId {
@@ -137,7 +142,7 @@ impl Judge<'_> {
                 limit: self.rules.max_files,
             }));
         }
-        let odb = scratch.odb().map_err(storage)?;
+        let odb = scratch.odb().map_err(|e| storage(&e))?;
         let mut left = self.rules.max_decoded_bytes.get();
         let mut changes = Vec::with_capacity(differences.len());
         for difference in differences {
@@ -146,7 +151,7 @@ impl Judge<'_> {
                 None => ChangeKind::Delete,
                 Some((mode, blob)) => {
                     let executable = self.is_executable(difference, mode, path)?;
-                    let size = odb.read_header(blob).map_err(storage)?.0 as u64;
+                    let size = odb.read_header(blob).map_err(|e| storage(&e))?.0 as u64;
                     left = left.checked_sub(size).ok_or(PatchRefusal::TooLarge(
                         Oversize::Decoded {
                             limit: self.rules.max_decoded_bytes.get(),

@@ -4,6 +4,8 @@ use super::PatchRefusal;
 use super::lines::Lines;
 use super::names::{Name, common_name, header_name, is_dev_null, is_epoch, whole_name};
 
+const NO_PREFIX: &str = "the file name has no prefix such as a/; make the diff without --no-prefix";
+
 /// What a diff does to its file, by its headers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Action {
@@ -24,6 +26,9 @@ pub(super) struct Header {
     /// The number of its first line.
     pub(super) line: usize,
     pub(super) action: Action,
+    /// Whether the headers alone change something. Two names without `rename`
+    /// lines do not: a name may have been cut.
+    pub(super) is_change: bool,
     /// The file that is read; for a new file the same as `new`.
     pub(super) old: Name,
     /// The file that is written; for a removed file the same as `old`.
@@ -69,11 +74,19 @@ struct Fields {
     index_mode: Option<u32>,
     index: Option<(Vec<u8>, Vec<u8>)>,
     rewritten: bool,
-    /// `--- a/x`; the inner `None` is `/dev/null`.
-    old: Option<Option<Name>>,
-    new: Option<Option<Name>>,
+    /// The `---` line.
+    old: Option<Given>,
+    /// The `+++` line.
+    new: Option<Given>,
     rename: Pair,
     copy: Pair,
+}
+
+/// What a `---` or `+++` line names.
+#[derive(Debug, Clone)]
+enum Given {
+    DevNull,
+    File(Name),
 }
 
 #[derive(Default)]
@@ -87,15 +100,15 @@ impl Fields {
     fn read(&mut self, lines: &mut Lines<'_>) -> Result<bool, PatchRefusal> {
         let here = *lines;
         if let Some(text) = lines.take_after(b"old mode ") {
-            self.old_mode = Some(mode(text, here)?);
+            once(&mut self.old_mode, mode(text, here)?, here)?;
         } else if let Some(text) = lines.take_after(b"new mode ") {
-            self.new_mode = Some(mode(text, here)?);
+            once(&mut self.new_mode, mode(text, here)?, here)?;
         } else if let Some(text) = lines.take_after(b"new file mode ") {
             self.created = true;
-            self.new_mode = Some(mode(text, here)?);
+            once(&mut self.new_mode, mode(text, here)?, here)?;
         } else if let Some(text) = lines.take_after(b"deleted file mode ") {
             self.deleted = true;
-            self.old_mode = Some(mode(text, here)?);
+            once(&mut self.old_mode, mode(text, here)?, here)?;
         } else if let Some(text) = lines.take_after(b"index ") {
             self.read_index(text, here)?;
         } else if lines.take_after(b"similarity index ").is_some() {
@@ -115,20 +128,12 @@ impl Fields {
             };
             let (raw, _) =
                 header_name(text).ok_or_else(|| here.refuse("the file name is quoted badly"))?;
-            let name = if is_dev_null(&raw) {
-                None
+            let given = if is_dev_null(&raw) {
+                Given::DevNull
             } else {
-                let name = Name::prefixed(raw);
-                Some(name.ok_or_else(|| {
-                    here.refuse(
-                        "the file name has no prefix such as a/; make the diff without --no-prefix",
-                    )
-                })?)
+                Given::File(Name::prefixed(raw).ok_or_else(|| here.refuse(NO_PREFIX))?)
             };
-            if slot.replace(name).is_some() {
-                return Err(here.refuse("the header is given twice"));
-            }
-            return Ok(true);
+            return once(slot, given, here).map(|()| true);
         }
         for (prefixes, slot) in [
             (
@@ -144,10 +149,7 @@ impl Fields {
             };
             let name =
                 whole_name(text).ok_or_else(|| here.refuse("the file name is quoted badly"))?;
-            if slot.replace(Name::bare(name)).is_some() {
-                return Err(here.refuse("the header is given twice"));
-            }
-            return Ok(true);
+            return once(slot, Name::bare(name), here).map(|()| true);
         }
         Ok(false)
     }
@@ -167,7 +169,7 @@ impl Fields {
         {
             return Err(bad());
         }
-        self.index = Some((old.to_vec(), new.to_vec()));
+        once(&mut self.index, (old.to_vec(), new.to_vec()), here)?;
         if let Some(text) = words.next() {
             self.index_mode = Some(mode(text, here)?);
         }
@@ -202,9 +204,12 @@ impl Fields {
         {
             return Err(refuse("a rename or copy onto itself"));
         }
+        let changes_mode =
+            self.old_mode.is_some() && self.new_mode.is_some() && self.old_mode != self.new_mode;
         Ok(Header {
             line: first.number(),
             action,
+            is_change: self.created || self.deleted || renamed || copied || changes_mode,
             named: [&old, &new]
                 .into_iter()
                 .chain(common_name(names).iter().flat_map(|(a, b)| [a, b]))
@@ -216,9 +221,7 @@ impl Fields {
                 .into_iter()
                 .flatten()
                 .collect(),
-            changes_mode: self.old_mode.is_some()
-                && self.new_mode.is_some()
-                && self.old_mode != self.new_mode,
+            changes_mode,
             new_mode: self.new_mode,
             index: self.index,
             rewritten: self.rewritten,
@@ -279,20 +282,28 @@ impl Fields {
 /// One side's name, where `absent` says that the other headers call for `/dev/null`.
 fn merge(
     precise: Option<Name>,
-    given: Option<&Option<Name>>,
+    given: Option<&Given>,
     absent: bool,
 ) -> Result<Option<Name>, &'static str> {
     match (precise, given) {
         (precise, None) => Ok(precise),
-        (None, Some(None)) if absent => Ok(None),
-        (_, Some(None)) => Err("/dev/null, but the file is neither new nor deleted"),
-        (_, Some(Some(_))) if absent => {
+        (None, Some(Given::DevNull)) if absent => Ok(None),
+        (_, Some(Given::DevNull)) => Err("/dev/null, but the file is neither new nor deleted"),
+        (_, Some(Given::File(_))) if absent => {
             Err("a new or deleted file must have /dev/null on one side")
         }
-        (Some(precise), Some(Some(given))) if precise.path != given.path => {
+        (Some(precise), Some(Given::File(given))) if precise.path != given.path => {
             Err("the headers name different files")
         }
-        (_, Some(Some(given))) => Ok(Some(given.clone())),
+        (_, Some(Given::File(given))) => Ok(Some(given.clone())),
+    }
+}
+
+/// Keeps a header that may be given once.
+fn once<T>(slot: &mut Option<T>, value: T, here: Lines<'_>) -> Result<(), PatchRefusal> {
+    match slot.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(here.refuse("the header is given twice")),
     }
 }
 
@@ -349,6 +360,7 @@ pub(super) fn read_traditional(lines: &mut Lines<'_>) -> Result<Option<Header>, 
     Ok(Some(Header {
         line: first.number(),
         action,
+        is_change: false,
         named,
         old: name.clone(),
         new: name,

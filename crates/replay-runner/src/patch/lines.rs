@@ -58,13 +58,15 @@ impl<'p> Lines<'p> {
     }
 
     /// What follows `prefix` on the current line, without line end, if the line
-    /// begins with it; the next one becomes current.
+    /// begins with it and is whole; the next one becomes current.
     pub(super) fn take_after(&mut self, prefix: &[u8]) -> Option<&'p [u8]> {
-        if !self.at(prefix) {
+        let line = self.peek()?;
+        let rest = line.strip_prefix(prefix)?;
+        if !line.ends_with(b"\n") {
             return None;
         }
-        self.take()
-            .map(|line| without_line_end(&line[prefix.len()..]))
+        self.take();
+        Some(without_line_end(rest))
     }
 
     /// A refusal at the current line.

@@ -13,6 +13,7 @@
 //! (`diff -U0`), since its position leaves nothing open.
 
 mod apply;
+mod base;
 mod binary;
 mod compare;
 mod gate;

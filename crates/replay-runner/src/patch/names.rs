@@ -155,7 +155,7 @@ pub(super) fn is_epoch(stamp: &[u8]) -> bool {
         };
         let (hour, rest) = time.split_once(':')?;
         let (minute, seconds) = rest.split_once(':')?;
-        if seconds.trim_matches(['0', '.']) != "" {
+        if !seconds.trim_matches(['0', '.']).is_empty() {
             return Some(false);
         }
         let sign = if zone.starts_with('-') { -1 } else { 1 };

@@ -59,8 +59,7 @@ fn git_body(lines: &mut Lines<'_>, header: Header) -> Result<FileDiff, PatchRefu
     } else {
         Body::Hunks(hunks(lines, &header)?)
     };
-    let metadata = header.changes_mode || !matches!(header.action, Action::Modify);
-    if matches!(&body, Body::Hunks(hunks) if hunks.is_empty()) && !metadata {
+    if matches!(&body, Body::Hunks(hunks) if hunks.is_empty()) && !header.is_change {
         return Err(here.refuse("the diff has headers and no hunk"));
     }
     Ok(FileDiff { header, body })

@@ -3,11 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use git2::ObjectType;
-
 use super::TreeError;
 use super::writer::Writer;
-use crate::checkout::CheckoutError;
+use crate::checkout::all_below;
 use crate::patch::{ChangeKind, PatchedTree};
 
 impl PatchedTree {
@@ -43,11 +41,9 @@ impl PatchedTree {
                 directories.extend(above(path));
             }
         }
-        let mut base = BaseDirectories {
-            tree: self,
-            deleted: &deleted,
-            emptied: BTreeMap::new(),
-        };
+        let repo = self.base().repository()?;
+        let base = self.base().tree_of(&repo)?;
+        let mut emptied = BTreeMap::new();
         let mut vanished = BTreeSet::new();
         for path in &deleted {
             let mut gone = Some(*path).filter(|path| !directories.contains(path));
@@ -56,7 +52,15 @@ impl PatchedTree {
                     gone = None;
                     break;
                 }
-                if !directories.contains(directory) && base.is_emptied(directory)? {
+                if directories.contains(directory) {
+                    continue;
+                }
+                let is_emptied = match emptied.get(directory) {
+                    Some(known) => *known,
+                    None => all_below(&repo, &base, directory, |path| deleted.contains(path))?,
+                };
+                emptied.insert(directory, is_emptied);
+                if is_emptied {
                     gone = Some(directory);
                     break;
                 }
@@ -64,43 +68,6 @@ impl PatchedTree {
             vanished.extend(gone.map(str::to_owned));
         }
         Ok(vanished)
-    }
-}
-
-/// Which directories of the base have lost every file.
-struct BaseDirectories<'t> {
-    tree: &'t PatchedTree,
-    deleted: &'t BTreeSet<&'t str>,
-    emptied: BTreeMap<String, bool>,
-}
-
-impl BaseDirectories<'_> {
-    fn is_emptied(&mut self, directory: &str) -> Result<bool, TreeError> {
-        if let Some(known) = self.emptied.get(directory) {
-            return Ok(*known);
-        }
-        let emptied = self.look(directory)?;
-        self.emptied.insert(directory.to_owned(), emptied);
-        Ok(emptied)
-    }
-
-    fn look(&self, directory: &str) -> Result<bool, TreeError> {
-        let damaged = |e: git2::Error| CheckoutError::from_objects(&e);
-        let repo = self.tree.base().repository()?;
-        let root = self.tree.base().tree_of(&repo)?;
-        let entry = root.get_path(directory.as_ref()).map_err(damaged)?;
-        let mut pending = vec![(entry.id(), format!("{directory}/"))];
-        while let Some((id, prefix)) = pending.pop() {
-            for entry in &repo.find_tree(id).map_err(damaged)? {
-                let path = format!("{prefix}{}", String::from_utf8_lossy(entry.name_bytes()));
-                if entry.kind() == Some(ObjectType::Tree) {
-                    pending.push((entry.id(), path + "/"));
-                } else if !self.deleted.contains(path.as_str()) {
-                    return Ok(false);
-                }
-            }
-        }
-        Ok(true)
     }
 }
 

@@ -27,18 +27,7 @@ impl Pristine {
     /// The tree of `base` below `trees`: the one that is there, or a new one.
     pub fn prepare(trees: &Path, base: &PinnedCommit) -> Result<Self, TreeError> {
         let root = trees.join(base.commit().to_string());
-        let entries = match read_manifest(&root) {
-            Some(entries) => entries,
-            None => {
-                fs::create_dir_all(trees)?;
-                let lock = File::create(root.with_extension("lock"))?;
-                lock.lock()?;
-                match read_manifest(&root) {
-                    Some(entries) => entries,
-                    None => lay_out(trees, &root, base)?,
-                }
-            }
-        };
+        let entries = read_manifest(&root).map_or_else(|| under_lock(trees, &root, base), Ok)?;
         Ok(Self {
             root,
             commit: base.commit(),
@@ -70,6 +59,14 @@ impl Pristine {
 
 fn files(root: &Path) -> PathBuf {
     root.join("files")
+}
+
+fn under_lock(trees: &Path, root: &Path, base: &PinnedCommit) -> Result<Vec<BaseEntry>, TreeError> {
+    fs::create_dir_all(trees)?;
+    let lock = File::create(root.with_extension("lock"))?;
+    lock.lock()?;
+    // Another process may have made it while this one waited.
+    read_manifest(root).map_or_else(|| lay_out(trees, root, base), Ok)
 }
 
 /// Writes the tree beside its place and moves it there when it is complete and

@@ -2,6 +2,10 @@
 // Each test binary uses a part of it.
 #![allow(dead_code, unreachable_pub, missing_docs, clippy::unwrap_used)]
 
+pub mod generate;
+pub mod overlay;
+pub mod place;
+
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
@@ -120,6 +124,8 @@ impl World {
     }
 
     pub fn reset(&self) {
+        // git crashes on some patches, and leaves its lock behind.
+        let _ = fs::remove_file(self.repo().join(".git/index.lock"));
         git(&self.repo(), &["reset", "-q", "--hard"]);
         git(&self.repo(), &["clean", "-qfdx"]);
     }
@@ -225,3 +231,31 @@ pub fn new_file_with_mode(path: &str, mode: &str) -> String {
 pub fn change_a(headers: &str) -> String {
     format!("{headers}@@ -1,4 +1,4 @@\n-one\n+ONE\n two\n three\n four\n")
 }
+
+/// A corpus id, a patch, and the code that it must get.
+pub type Case<'a> = (&'a str, Vec<u8>, Code);
+
+/// Sends every case through the gate and tells all that went wrong.
+pub fn expect(world: &World, rules: &PatchRules, cases: Vec<Case<'_>>) {
+    let wrong: Vec<String> = cases
+        .into_iter()
+        .filter_map(|(id, patch, code)| {
+            let result = world.review(rules, &patch);
+            let got = world.code(rules, &patch);
+            (got != code).then(|| {
+                format!(
+                    "{id}: {got}, not {code}: {:?}",
+                    result.map(|tree| tree.changes().len())
+                )
+            })
+        })
+        .collect();
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+pub fn case(id: &str, patch: impl Into<Vec<u8>>, code: Code) -> Case<'_> {
+    (id, patch.into(), code)
+}
+
+/// The git headers of a change to `src/a.py`.
+pub const A: &str = "diff --git a/src/a.py b/src/a.py\n--- a/src/a.py\n+++ b/src/a.py\n";
