@@ -1,6 +1,6 @@
 //! What no honest path in a repository looks like.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 /// The longest path that Linux takes, its final NUL included.
 const MAX_PATH: usize = 4096;
@@ -178,13 +178,14 @@ pub fn escaped(path: &[u8]) -> String {
                 out.push(c);
             }
         }
+        // Writing to a string cannot fail.
         for byte in chunk.invalid() {
-            out.push_str(&format!("\\x{byte:02x}"));
+            let _ = write!(out, "\\x{byte:02x}");
         }
     }
     out.push('"');
     if path.len() > SHOWN {
-        out.push_str(&format!("… ({} bytes)", path.len()));
+        let _ = write!(out, "… ({} bytes)", path.len());
     }
     out
 }

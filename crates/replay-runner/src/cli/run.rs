@@ -74,7 +74,7 @@ async fn replayed(args: &RunArgs, global: &Global, cancel: &CancellationToken) -
     // Before the replay: whoever wants a receipt should not learn after an hour
     // that there is no key.
     let key = match &args.receipt {
-        Some(_) => Some(ReceiptKey::open(state.root()).map_err(unsigned)?),
+        Some(_) => Some(ReceiptKey::open(state.root()).map_err(|error| unsigned(&error))?),
         None => None,
     };
     let host = Host::open(state, args.request.host_options()).await?;
@@ -82,7 +82,7 @@ async fn replayed(args: &RunArgs, global: &Global, cancel: &CancellationToken) -
     match (key, &args.receipt, &replayed.spec) {
         (Some(key), Some(path), Some(spec)) => {
             let receipt = key.sign(spec, &replayed.report, host.receipt_facts());
-            receipt.and_then(|receipt| receipt::write(path, &receipt)).map_err(unsigned)?;
+            receipt.and_then(|receipt| receipt::write(path, &receipt)).map_err(|error| unsigned(&error))?;
         }
         (Some(_), Some(path), None) => {
             eprintln!("replay-runner: nothing could be pinned, so there is no receipt to write to {}", path.display());
@@ -92,7 +92,7 @@ async fn replayed(args: &RunArgs, global: &Global, cancel: &CancellationToken) -
     Ok(replayed.report)
 }
 
-fn unsigned(error: ReceiptError) -> Refused {
+fn unsigned(error: &ReceiptError) -> Refused {
     Refused::Failure(Failure::new(Code::Internal, format!("there is no receipt: {error}")))
 }
 

@@ -65,7 +65,7 @@ impl Workspace {
             })?;
             let mut copy = Copy { output, layer, is_protected };
             copy.parents(Path::new(name))?;
-            copy.entry(file, Path::new(name), 0)?;
+            copy.entry(&file, Path::new(name), 0)?;
         }
         Ok(())
     }
@@ -78,10 +78,10 @@ struct Copy<'a> {
 }
 
 impl Copy<'_> {
-    fn entry(&mut self, file: File, path: &Path, depth: usize) -> Result<(), OutputError> {
-        let stat = beneath::stat(&file).map_err(WorkspaceError::io("looking at an output"))?;
+    fn entry(&mut self, file: &File, path: &Path, depth: usize) -> Result<(), OutputError> {
+        let stat = beneath::stat(file).map_err(WorkspaceError::io("looking at an output"))?;
         if beneath::is_directory(&stat) && depth < DEEPEST {
-            return self.directory(&file, path, depth);
+            return self.directory(file, path, depth);
         }
         if !beneath::is_regular(&stat) {
             return Err(OutputError::NotAFile(self.output.to_owned()));
@@ -90,7 +90,7 @@ impl Copy<'_> {
             return Ok(());
         }
         let target = self.layer.join(path);
-        let copied = File::create_new(&target).and_then(|mut to| io::copy(&mut &file, &mut to));
+        let copied = File::create_new(&target).and_then(|mut to| io::copy(&mut &*file, &mut to));
         match copied.and_then(|_| give_away(&target)) {
             Ok(()) => Ok(()),
             // An output that is declared twice, alone and by its directory.
@@ -112,7 +112,7 @@ impl Copy<'_> {
             }
             let file = beneath::open(dir, Path::new(name), OFlag::O_RDONLY)
                 .map_err(|_| OutputError::NotAFile(self.output.to_owned()))?;
-            self.entry(file, &path.join(name), depth + 1)?;
+            self.entry(&file, &path.join(name), depth + 1)?;
         }
         Ok(())
     }
