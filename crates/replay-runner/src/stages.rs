@@ -101,7 +101,7 @@ impl Stages<'_> {
             network: self.setup_network,
         };
         let run = self.run(&stage, &tree, budget, 1).await?;
-        stage_failure("setup", &run).map_or(Ok(()), Err)?;
+        self.passed("setup", &run)?;
         budget = budget.saturating_sub(run.wall);
         let changed = debug_span!("integrity").in_scope(|| self.protected.changed(&tree.written()))?;
         let frozen = tree.freeze();
@@ -115,7 +115,9 @@ impl Stages<'_> {
         if changed.is_empty() {
             return Ok(None);
         }
-        let layer = Scratch::mount(&self.next_dir(), self.protected.bytes() + (16 << 20), self.spec.limits.workspace_files)?;
+        // Whatever the task's limits are: that there is much to restore must not
+        // become this host's fault.
+        let layer = Scratch::mount(&self.next_dir(), self.protected.room_bytes(), self.protected.room_files())?;
         self.protected.restore(changed, layer.path())?;
         Ok(Some(layer))
     }
@@ -147,7 +149,7 @@ impl Stages<'_> {
             network: Network::None,
         };
         let benchmark = self.run(&stage, &tree, set_up.budget, number).await?;
-        stage_failure("benchmark", &benchmark).map_or(Ok(()), Err)?;
+        self.passed("benchmark", &benchmark)?;
         let changed = debug_span!("integrity").in_scope(|| self.protected.changed(&tree.written()))?;
         let left = set_up.budget.saturating_sub(benchmark.wall);
         let (values, result_digest) = match &spec.commands.score {
@@ -174,9 +176,8 @@ impl Stages<'_> {
     ) -> Result<(Vec<Option<Decimal>>, Option<Sha256Digest>), Failure> {
         let limits = &self.spec.limits;
         let outputs = Scratch::mount(&self.next_dir(), limits.workspace.get(), limits.workspace_files)?;
-        let is_protected = |path: &Path| self.protected.contains(path);
         debug_span!("copy_outputs")
-            .in_scope(|| benchmarked.copy_outputs(&self.spec.outputs, outputs.path(), &is_protected))?;
+            .in_scope(|| benchmarked.copy_outputs(&self.spec.outputs, outputs.path(), self.protected))?;
         drop(benchmarked);
         let layers: Vec<&Path> = self
             .side
@@ -198,7 +199,7 @@ impl Stages<'_> {
             network: Network::None,
         };
         let run = self.run(&stage, &tree, budget, number).await?;
-        stage_failure("score", &run).map_or(Ok(()), Err)?;
+        self.passed("score", &run)?;
         self.values(&tree, &run, benchmark)
     }
 
@@ -230,6 +231,19 @@ impl Stages<'_> {
         self.progress.event(Event::StageEnded(&report));
         self.reports.push(report);
         Ok(run)
+    }
+
+    /// Whether a stage ended well. A command that is not there, or not
+    /// executable, without any patch is a mistake in the task.
+    fn passed(&self, stage: &str, run: &StageRun) -> Result<(), Failure> {
+        let Some(failure) = stage_failure(stage, run) else { return Ok(()) };
+        let unpatched = self.spec.is_baseline() || !self.side.suffix.is_empty();
+        let not_there = matches!(run.end, StageEnd::Exited(126 | 127)) && failure.code != Code::BenchmarkRejected;
+        if unpatched && not_there {
+            let message = format!("the {stage} command cannot be found or executed, even without a patch");
+            return Err(Failure::new(Code::SpecInvalid, message));
+        }
+        Err(failure)
     }
 
     /// The metrics of the spec, in order, after the deciding stage.

@@ -53,15 +53,28 @@ impl Protected {
         self.files.values()
     }
 
-    /// How many bytes they hold together.
-    pub fn bytes(&self) -> u64 {
-        self.files.values().map(|entry| entry.size).sum()
+    /// Room in bytes for all of them, in pages, with their directories.
+    pub fn room_bytes(&self) -> u64 {
+        let content: u64 = self.files.values().map(|entry| entry.size).sum();
+        content + self.room_files() * 4096
+    }
+
+    /// Room in files for all of them with their directories.
+    pub fn room_files(&self) -> u64 {
+        let directories = |path: &String| path.matches('/').count() as u64;
+        self.files.keys().map(|path| 1 + directories(path)).sum::<u64>() + 64
     }
 
     /// Whether `path` is one of them.
     pub fn contains(&self, path: &Path) -> bool {
         path.to_str()
             .is_some_and(|path| self.files.contains_key(path))
+    }
+
+    /// Whether one of them lies below `path`.
+    pub fn is_above(&self, path: &Path) -> bool {
+        let Some(below) = path.to_str().map(|path| format!("{path}/")) else { return false };
+        self.files.range(below.clone()..).next().is_some_and(|(file, _)| file.starts_with(&below))
     }
 
     /// Which of them a stage changed, read off the upper layer that it wrote:

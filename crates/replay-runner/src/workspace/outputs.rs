@@ -13,6 +13,7 @@ use protocol::Code;
 
 use super::{Workspace, WorkspaceError, beneath};
 use crate::sandbox::SANDBOX_UID;
+use crate::tree::Protected;
 
 /// Directories deeper than this are nobody's honest output.
 const DEEPEST: usize = 32;
@@ -23,7 +24,8 @@ pub enum OutputError {
     /// The benchmark did not write it.
     #[error("the benchmark wrote no {0:?}, which the task declares as an output")]
     Missing(String),
-    /// A link, a FIFO, a device; or a directory that is too deep.
+    /// A link, a FIFO, a device; or a directory that is too deep, or a path
+    /// longer than a path can be.
     #[error("output {0:?} is not made of regular files and plain directories")]
     NotAFile(String),
     /// More than the work tree may hold.
@@ -47,14 +49,10 @@ impl OutputError {
 }
 
 impl Workspace {
-    /// Copies `outputs` into the empty directory `layer`. Paths for which
-    /// `is_protected` holds are left out: the score stage sees them pristine.
-    pub fn copy_outputs(
-        &self,
-        outputs: &[String],
-        layer: &Path,
-        is_protected: &dyn Fn(&Path) -> bool,
-    ) -> Result<(), OutputError> {
+    /// Copies `outputs` into the empty directory `layer`. What stands in place
+    /// of a protected file, or of a directory that leads to one, is left out: the
+    /// score stage sees them pristine.
+    pub fn copy_outputs(&self, outputs: &[String], layer: &Path, protected: &Protected) -> Result<(), OutputError> {
         let root = beneath::open_root(self.path()).map_err(WorkspaceError::io("opening the work tree"))?;
         for output in outputs {
             let name = output.trim_end_matches('/');
@@ -63,7 +61,7 @@ impl Workspace {
                 Errno::ELOOP | Errno::ENXIO | Errno::EXDEV => OutputError::NotAFile(output.clone()),
                 other => WorkspaceError::io("opening an output")(other).into(),
             })?;
-            let mut copy = Copy { output, layer, is_protected };
+            let copy = Copy { output, layer, protected };
             copy.parents(Path::new(name))?;
             copy.entry(&file, Path::new(name), 0)?;
         }
@@ -74,19 +72,23 @@ impl Workspace {
 struct Copy<'a> {
     output: &'a str,
     layer: &'a Path,
-    is_protected: &'a dyn Fn(&Path) -> bool,
+    protected: &'a Protected,
 }
 
 impl Copy<'_> {
-    fn entry(&mut self, file: &File, path: &Path, depth: usize) -> Result<(), OutputError> {
+    fn entry(&self, file: &File, path: &Path, depth: usize) -> Result<(), OutputError> {
         let stat = beneath::stat(file).map_err(WorkspaceError::io("looking at an output"))?;
+        if self.protected.contains(path) {
+            return Ok(());
+        }
         if beneath::is_directory(&stat) && depth < DEEPEST {
             return self.directory(file, path, depth);
         }
         if !beneath::is_regular(&stat) {
-            return Err(OutputError::NotAFile(self.output.to_owned()));
+            return Err(self.not_a_file());
         }
-        if (self.is_protected)(path) {
+        // In the scorer's tree a file would hide every protected one below.
+        if self.protected.is_above(path) {
             return Ok(());
         }
         let target = self.layer.join(path);
@@ -95,12 +97,12 @@ impl Copy<'_> {
             Ok(()) => Ok(()),
             // An output that is declared twice, alone and by its directory.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-            Err(error) => Err(full_or_io(error)),
+            Err(error) => Err(self.refused(error)),
         }
     }
 
-    fn directory(&mut self, dir: &File, path: &Path, depth: usize) -> Result<(), OutputError> {
-        make_directory(&self.layer.join(path))?;
+    fn directory(&self, dir: &File, path: &Path, depth: usize) -> Result<(), OutputError> {
+        self.make_directory(path)?;
         let opened = dir.try_clone().map_err(WorkspaceError::io("listing an output"))?;
         let mut entries = Dir::from_fd(opened.into()).map_err(WorkspaceError::io("listing an output"))?;
         for entry in entries.iter() {
@@ -111,7 +113,7 @@ impl Copy<'_> {
                 continue;
             }
             let file = beneath::open(dir, Path::new(name), OFlag::O_RDONLY)
-                .map_err(|_| OutputError::NotAFile(self.output.to_owned()))?;
+                .map_err(|_| self.not_a_file())?;
             self.entry(&file, &path.join(name), depth + 1)?;
         }
         Ok(())
@@ -120,15 +122,31 @@ impl Copy<'_> {
     fn parents(&self, path: &Path) -> Result<(), OutputError> {
         let mut parents: Vec<&Path> = path.ancestors().skip(1).filter(|parent| !parent.as_os_str().is_empty()).collect();
         parents.reverse();
-        parents.into_iter().try_for_each(|parent| make_directory(&self.layer.join(parent)))
+        parents.into_iter().try_for_each(|parent| self.make_directory(parent))
     }
-}
 
-fn make_directory(path: &Path) -> Result<(), OutputError> {
-    match fs::create_dir(path) {
-        Ok(()) => give_away(path).map_err(full_or_io),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(full_or_io(error)),
+    fn make_directory(&self, path: &Path) -> Result<(), OutputError> {
+        let target = self.layer.join(path);
+        match fs::create_dir(&target).and_then(|()| give_away(&target)) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(self.refused(error)),
+            _ => Ok(()),
+        }
+    }
+
+    fn not_a_file(&self) -> OutputError {
+        OutputError::NotAFile(self.output.to_owned())
+    }
+
+    /// Whose doing it is that a copy could not be written: submitted code chose
+    /// how much there is and how long the paths are.
+    fn refused(&self, error: io::Error) -> OutputError {
+        if crate::disk::is_full(&error) {
+            return OutputError::TooLarge;
+        }
+        if error.kind() == io::ErrorKind::InvalidFilename {
+            return self.not_a_file();
+        }
+        WorkspaceError::io("copying an output")(error).into()
     }
 }
 
@@ -138,11 +156,4 @@ fn give_away(path: &Path) -> io::Result<()> {
         return Ok(());
     }
     chown(path, Some(SANDBOX_UID), Some(SANDBOX_UID))
-}
-
-fn full_or_io(error: io::Error) -> OutputError {
-    if crate::disk::is_full(&error) {
-        return OutputError::TooLarge;
-    }
-    WorkspaceError::io("copying an output")(error).into()
 }
