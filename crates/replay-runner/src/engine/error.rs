@@ -8,6 +8,9 @@ use protocol::Code;
 /// A call to the engine failed.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
+    /// It runs elsewhere.
+    #[error("DOCKER_HOST names an engine on another machine; work trees of limited size are mounted on the engine's own host, so run there, or unset DOCKER_HOST")]
+    Remote,
     /// Nobody answers.
     #[error("the container engine does not answer; start it, or point DOCKER_HOST at one")]
     Unavailable,
@@ -90,6 +93,7 @@ impl EngineError {
             Self::Unavailable | Self::Lost { .. } | Self::Refused { status: 404, .. } => Code::SandboxEngineUnavailable,
             Self::Timeout { .. } => Code::SandboxEngineTimeout,
             Self::Refused { storage_full: true, .. } => Code::SandboxStorageFull,
+            Self::Remote => Code::SandboxLimitsUnsatisfiable,
             Self::Refused { .. } => Code::SandboxStartFailed,
             Self::ImageUnavailable { .. } => Code::SandboxImageUnavailable,
         }

@@ -102,6 +102,9 @@ pub struct Ended {
 impl Engine {
     /// Connects and agrees on an API version.
     pub async fn connect(deadlines: Deadlines) -> Result<Self, EngineError> {
+        if std::env::var("DOCKER_HOST").is_ok_and(|host| !host.is_empty() && !host.starts_with("unix://")) {
+            return Err(EngineError::Remote);
+        }
         let docker = Docker::connect_with_defaults().map_err(|error| EngineError::unavailable(&error))?;
         let docker = within(deadlines.query, "negotiate", docker.negotiate_version()).await?;
         Ok(Self { docker, deadlines, host_id: host_id() })
