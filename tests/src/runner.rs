@@ -44,6 +44,11 @@ impl Runner {
         })
     }
 
+    /// The program itself.
+    pub fn binary(&self) -> &Path {
+        &self.binary
+    }
+
     /// Lets it keep its state in `directory`.
     #[must_use]
     pub fn with_state(self, directory: &Path) -> Self {
