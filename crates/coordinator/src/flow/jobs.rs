@@ -5,11 +5,11 @@
 //! twice meets its own row, and nobody can post under another's id.
 
 use protocol::outcome::Control;
-use protocol::{Code, Fault, Outcome, Status, Task};
+use protocol::{Code, Fault, Outcome, ReplaySpec, Status, Task};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
-use super::decide;
+use super::{decide, receipts};
 use crate::error::{ApiError, ApiResult};
 use crate::rules::consensus::Metrics;
 use crate::store::events::{self, Cause, Event};
@@ -153,7 +153,7 @@ pub async fn post(
     }
     let row = tasks::get(conn, &submission.task_id).await?;
     let task = decide::task_of(&row)?;
-    check(conn, &task, &submission, &seen).await?;
+    check(conn, &task, &submission, hotkey, &seen).await?;
     if existing.is_none() {
         // Worked from the worklist, without a lease.
         verifications::lease(conn, id, &submission, hotkey, cause.at, cause.at).await?;
@@ -210,6 +210,7 @@ async fn check(
     conn: &mut Conn,
     task: &Task,
     submission: &SubmissionRow,
+    hotkey: &str,
     seen: &Observation,
 ) -> ApiResult<()> {
     if task.competition_mode == protocol::task::CompetitionMode::PeerEvaluation {
@@ -221,14 +222,20 @@ async fn check(
     if seen.status == Status::Accepted {
         metric_problems(task, &seen.observed_metrics)?;
     }
-    if let Some(digest) = seen.spec_digest {
-        let spec = submissions::content(conn, &submission.id).await?.spec;
-        let spec = serde_json::from_str(&spec)
-            .map_err(|error| ApiError::Internal(format!("a spec is unreadable: {error}")))?;
-        if !crate::rules::freeze::is_digest_of(&spec, digest, seen.image.as_deref()) {
-            let detail = format!("is not the frozen spec {}", submission.spec_digest);
-            return Err(ApiError::field("spec_digest", detail));
-        }
+    if seen.spec_digest.is_none() && seen.receipt.is_none() {
+        return Ok(());
+    }
+    let spec = submissions::content(conn, &submission.id).await?.spec;
+    let spec: ReplaySpec = serde_json::from_str(&spec)
+        .map_err(|error| ApiError::Internal(format!("a spec is unreadable: {error}")))?;
+    if let Some(digest) = seen.spec_digest
+        && !crate::rules::freeze::is_digest_of(&spec, digest, seen.image.as_deref())
+    {
+        let detail = format!("is not the frozen spec {}", submission.spec_digest);
+        return Err(ApiError::field("spec_digest", detail));
+    }
+    if let Some(receipt) = &seen.receipt {
+        receipts::check(receipt, hotkey, &spec, seen)?;
     }
     Ok(())
 }

@@ -6,4 +6,5 @@ pub mod decide;
 pub mod jobs;
 pub mod peers;
 pub mod plan;
+pub mod receipts;
 pub mod submit;

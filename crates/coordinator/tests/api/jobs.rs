@@ -1,1 +1,590 @@
-//! Later.
+//! Jobs, leases, results and consensus.
+
+use serde_json::{Value, json};
+
+use crate::common::{Backend, Server, accepted, id, key, validator};
+
+const SCAN: &str = "/api/v1/validator/submissions/scan";
+const CLAIM: &str = "/api/v1/validator/jobs/claim";
+
+async fn error_of(server: &Server, who: u8, submission: &Value, fault: &str) -> Value {
+    let code = if fault == "submission" {
+        "artifact.unavailable"
+    } else {
+        "sandbox.engine_timeout"
+    };
+    let body = json!({"status": "error", "outcome_code": code, "fault": fault});
+    server.app.clock.advance_seconds(4000);
+    server
+        .judge(&validator(who), submission, &body)
+        .await
+        .expect(200)
+}
+
+async fn a_job_has_the_wires_fields_and_the_private_inputs(backend: Backend) {
+    let server = Server::start(backend).await;
+    let task = server.task(|task| {
+        task["validator_benchmark_env"] = json!({"TOKEN": "s"});
+        task["private_inputs"] = json!([{"name": "h.json", "uri": "https://p.example/h", "sha256": "ab".repeat(32), "size_bytes": 7}]);
+    }).await;
+    server
+        .post(&validator(0), CLAIM, &json!({}))
+        .await
+        .refused(404, "no_pending_jobs");
+    let none = server.post(&validator(0), CLAIM, &Value::Null).await;
+    assert_eq!(none.expect(404)["detail"], "no pending validator jobs");
+    let submission = server.submit(&key(1), &task, |_| {}).await;
+    let jobs = server
+        .post(&validator(0), SCAN, &json!({}))
+        .await
+        .expect(200)["jobs"]
+        .clone();
+    assert_eq!(jobs.as_array().unwrap().len(), 1);
+    let job = &jobs[0];
+    assert_eq!(job["submission_id"], submission["id"]);
+    for field in [
+        "id",
+        "task_id",
+        "base_ref",
+        "patch",
+        "artifact_uri",
+        "artifact_sha256",
+        "artifact_size_bytes",
+    ] {
+        assert!(
+            job["submission"].as_object().unwrap().contains_key(field),
+            "{field}"
+        );
+    }
+    for field in [
+        "repository",
+        "base_ref",
+        "base_commit_sha",
+        "setup_command",
+        "benchmark_command",
+        "result_path",
+        "allowed_patch_paths",
+        "metric_name",
+        "metric_direction",
+        "ranking_mode",
+        "secondary_metric_name",
+        "secondary_metric_direction",
+        "validator_benchmark_env",
+        "time_budget_seconds",
+        "max_patch_bytes",
+    ] {
+        assert!(
+            job["replay_spec"].as_object().unwrap().contains_key(field),
+            "{field}"
+        );
+    }
+    assert_eq!(
+        job["replay_spec"]["private_inputs"][0]["uri"],
+        "https://p.example/h"
+    );
+    let spec: protocol::ReplaySpec = serde_json::from_value(job["spec"].clone()).unwrap();
+    assert_eq!(
+        spec.digest().to_string(),
+        job["spec_digest"].as_str().unwrap()
+    );
+    let leased = server
+        .post(&validator(0), CLAIM, &json!({}))
+        .await
+        .expect(200);
+    assert_eq!(leased["job_id"], job["job_id"]);
+}
+
+async fn racing_validators_never_both_hold_a_job(backend: Backend) {
+    let server = Server::start(backend).await;
+    let task = server.task(|_| {}).await;
+    for miner in 1..=4 {
+        server.submit(&key(miner), &task, |_| {}).await;
+    }
+    let sibling = server.sibling().await;
+    let attempts = (0..10u8).map(|n| {
+        let at = if n % 2 == 0 { &server } else { &sibling };
+        async move { at.post(&validator(n), CLAIM, &json!({})).await }
+    });
+    let replies = futures_util::future::join_all(attempts).await;
+    let mut held: Vec<String> = replies
+        .iter()
+        .filter(|r| r.status == 200)
+        .map(|r| r.json()["submission_id"].as_str().unwrap().to_owned())
+        .collect();
+    held.sort();
+    let count = held.len();
+    held.dedup();
+    assert_eq!((held.len(), count), (4, 4), "each submission is held once");
+}
+
+async fn a_lost_validators_job_returns_and_its_late_result_still_counts(backend: Backend) {
+    let server = Server::start(backend).await;
+    let task = server.task(|_| {}).await;
+    server.submit(&key(1), &task, |_| {}).await;
+    let first = server
+        .post(&validator(0), CLAIM, &json!({}))
+        .await
+        .expect(200);
+    server
+        .post(&validator(1), CLAIM, &json!({}))
+        .await
+        .refused(404, "no_pending_jobs");
+    assert_eq!(
+        server
+            .post(&validator(1), SCAN, &json!({}))
+            .await
+            .expect(200)["jobs"],
+        json!([])
+    );
+    server.app.clock.advance_seconds(601);
+    let second = server
+        .post(&validator(1), CLAIM, &json!({}))
+        .await
+        .expect(200);
+    assert_ne!(first["job_id"], second["job_id"]);
+    assert_eq!(
+        server
+            .post_result(&validator(0), &first, &accepted(2.0))
+            .await
+            .expect(200)["status"],
+        "accepted"
+    );
+    server
+        .post_result(&validator(1), &second, &accepted(2.0))
+        .await
+        .refused(409, "submission_decided");
+    let rows = server
+        .get("/api/v1/verifications?status=accepted")
+        .await
+        .expect(200);
+    assert_eq!(rows.as_array().unwrap().len(), 1, "one counted result");
+}
+
+async fn heartbeats_keep_a_lease_until_it_is_lost(backend: Backend) {
+    let server = Server::start(backend).await;
+    let task = server.task(|_| {}).await;
+    server.submit(&key(1), &task, |_| {}).await;
+    let job = server
+        .post(&validator(0), CLAIM, &json!({}))
+        .await
+        .expect(200);
+    let beat = format!(
+        "/api/v1/validator/jobs/{}/heartbeat",
+        job["job_id"].as_str().unwrap()
+    );
+    for _ in 0..3 {
+        server.app.clock.advance_seconds(500);
+        server
+            .post(&validator(0), &beat, &Value::Null)
+            .await
+            .expect(200);
+        server
+            .post(&validator(1), CLAIM, &json!({}))
+            .await
+            .refused(404, "no_pending_jobs");
+    }
+    server
+        .post(&validator(1), &beat, &Value::Null)
+        .await
+        .refused(409, "job_of_another");
+    server.app.clock.advance_seconds(601);
+    server
+        .post(&validator(0), &beat, &Value::Null)
+        .await
+        .expect(200);
+    server.app.clock.advance_seconds(601);
+    let taken = server
+        .post(&validator(1), CLAIM, &json!({}))
+        .await
+        .expect(200);
+    server
+        .post(&validator(0), &beat, &Value::Null)
+        .await
+        .refused(409, "lease_lost");
+    server
+        .post_result(&validator(1), &taken, &accepted(1.0))
+        .await
+        .expect(200);
+    server
+        .post(&validator(0), &beat, &Value::Null)
+        .await
+        .refused(409, "submission_decided");
+    let ghost = format!("/api/v1/validator/jobs/{}/heartbeat", uuid::Uuid::new_v4());
+    server
+        .post(&validator(0), &ghost, &Value::Null)
+        .await
+        .refused(404, "job_not_found");
+}
+
+async fn a_result_posted_twice_is_one_row_and_another_is_refused(backend: Backend) {
+    let server = Server::start(backend).await;
+    let task = server.task(|_| {}).await;
+    let submission = server.submit(&key(1), &task, |_| {}).await;
+    let job = server
+        .post(&validator(0), SCAN, &json!({}))
+        .await
+        .expect(200)["jobs"][0]
+        .clone();
+    let first = server
+        .post_result(&validator(0), &job, &accepted(1.0))
+        .await
+        .expect(200);
+    assert_eq!(first["id"], job["job_id"]);
+    let again = server
+        .post_result(&validator(0), &job, &accepted(1.0))
+        .await
+        .expect(200);
+    assert_eq!(first, again);
+    server
+        .post_result(&validator(0), &job, &accepted(9.0))
+        .await
+        .refused(409, "result_differs");
+    let rows = server
+        .get(&format!(
+            "/api/v1/verifications?submission_id={}",
+            id(&submission)
+        ))
+        .await
+        .expect(200);
+    assert_eq!(rows.as_array().unwrap().len(), 1);
+    assert_eq!(rows[0]["id"], job["job_id"]);
+    let log = server
+        .send(
+            server
+                .request(
+                    reqwest::Method::GET,
+                    &format!("/api/v1/submissions/{}/replay.log", id(&submission)),
+                )
+                .header("X-Admin-Token", crate::common::ADMIN),
+        )
+        .await;
+    assert_eq!(log.text, "ran");
+    server
+        .get(&format!(
+            "/api/v1/submissions/{}/replay.log",
+            id(&submission)
+        ))
+        .await
+        .refused(401, "admin_token_missing");
+}
+
+async fn a_result_for_anothers_job_is_refused(backend: Backend) {
+    let server = Server::start(backend).await;
+    let task = server.task(|_| {}).await;
+    let submission = server.submit(&key(1), &task, |_| {}).await;
+    let job = server
+        .post(&validator(0), CLAIM, &json!({}))
+        .await
+        .expect(200);
+    server
+        .post_result(&validator(1), &job, &accepted(1.0))
+        .await
+        .refused(409, "job_of_another");
+    let ghost = json!({"job_id": uuid::Uuid::new_v4(), "submission_id": submission["id"]});
+    server
+        .post_result(&validator(0), &ghost, &accepted(1.0))
+        .await
+        .refused(404, "job_not_found");
+    let ghost = json!({"job_id": job["job_id"], "submission_id": uuid::Uuid::new_v4()});
+    server
+        .post_result(&validator(0), &ghost, &accepted(1.0))
+        .await
+        .refused(404, "submission_not_found");
+    assert_eq!(
+        server.status_of(&submission).await["status"],
+        "pending_verification"
+    );
+}
+
+async fn wrong_results_are_refused(backend: Backend) {
+    let server = Server::start(backend).await;
+    let task = server
+        .task(|task| task["metric_range"] = json!({"min": 0, "max": 10}))
+        .await;
+    server.submit(&key(1), &task, |_| {}).await;
+    let job = server
+        .post(&validator(0), CLAIM, &json!({}))
+        .await
+        .expect(200);
+    let post = async |body: Value| server.post_result(&validator(0), &job, &body).await;
+    post(json!({})).await.names_fields(&["status"]);
+    post(json!({"status": "great", "observed_metrics": [], "fault": "god", "outcome_code": "x.y", "spec_digest": "z", "patched_tree": "q"})).await
+        .names_fields(&["status", "observed_metrics", "fault", "outcome_code", "spec_digest", "patched_tree"]);
+    post(json!({"status": "accepted"}))
+        .await
+        .names_fields(&["observed_metrics.score"]);
+    post(json!({"status": "accepted", "observed_metrics": {"Score": 1}}))
+        .await
+        .names_fields(&["observed_metrics.score"]);
+    post(accepted(11.0))
+        .await
+        .names_fields(&["observed_metrics.score"]);
+    post(json!({"status": "accepted", "observed_metrics": {"score": "1"}}))
+        .await
+        .names_fields(&["observed_metrics.score"]);
+    post(json!({"status": "accepted", "outcome_code": "patch.empty", "observed_metrics": {"score": 1}})).await.names_fields(&["outcome_code"]);
+    post(json!({"status": "rejected", "outcome_code": "sandbox.engine_timeout"}))
+        .await
+        .names_fields(&["outcome_code"]);
+    let mut other = accepted(1.0);
+    other["spec_digest"] = json!("ab".repeat(32));
+    post(other).await.names_fields(&["spec_digest"]);
+    let mut right = accepted(1.0);
+    right["spec_digest"] = job["spec_digest"].clone();
+    right["notes"] = json!("a NUL\u{0} is no reason to lose a result");
+    post(right).await.expect(200);
+}
+
+async fn a_spec_digest_may_have_the_image_that_the_host_resolved(backend: Backend) {
+    let server = Server::start(backend).await;
+    let task = server.task(|_| {}).await;
+    server.submit(&key(1), &task, |_| {}).await;
+    let job = server
+        .post(&validator(0), CLAIM, &json!({}))
+        .await
+        .expect(200);
+    let mut spec: protocol::ReplaySpec = serde_json::from_value(job["spec"].clone()).unwrap();
+    spec.image = format!("sha256:{}", "cd".repeat(32));
+    let mut result = accepted(1.0);
+    result["spec_digest"] = json!(spec.digest());
+    server
+        .post_result(&validator(0), &job, &result)
+        .await
+        .names_fields(&["spec_digest"]);
+    result["image"] = json!(spec.image);
+    server
+        .post_result(&validator(0), &job, &result)
+        .await
+        .expect(200);
+}
+
+async fn a_liar_is_outvoted_and_stays_visible(backend: Backend) {
+    let server = Server::start(backend).await;
+    let task = server.task(|task| task["quorum"] = json!(2)).await;
+    let submission = server.submit(&key(1), &task, |_| {}).await;
+    server.accept(&validator(0), &submission, 9000.0).await;
+    assert_eq!(server.status_of(&submission).await["consensus"], "waiting");
+    server.accept(&validator(1), &submission, 0.5).await;
+    let split = server.status_of(&submission).await;
+    assert_eq!(
+        (split["status"].as_str(), split["consensus"].as_str()),
+        (Some("pending_verification"), Some("disagreement"))
+    );
+    assert_eq!(
+        server
+            .get(&format!("/api/v1/tasks/{}/best", id(&task)))
+            .await
+            .expect(200)["best"],
+        Value::Null
+    );
+    server.accept(&validator(2), &submission, 0.5).await;
+    let done = server.status_of(&submission).await;
+    assert_eq!(
+        (done["status"].as_str(), done["consensus"].as_str()),
+        (Some("accepted"), Some("agreed"))
+    );
+    assert_eq!(done["observed_metrics"], json!({"score": 0.5}));
+    let rows = server
+        .get(&format!(
+            "/api/v1/verifications?submission_id={}",
+            id(&submission)
+        ))
+        .await
+        .expect(200);
+    let mut seen: Vec<f64> = rows
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["observed_metrics"]["score"].as_f64().unwrap())
+        .collect();
+    seen.sort_by(f64::total_cmp);
+    assert_eq!(
+        seen,
+        [0.5, 0.5, 9000.0],
+        "every validator's numbers are visible"
+    );
+}
+
+async fn one_validator_is_one_vote(backend: Backend) {
+    let server = Server::start(backend).await;
+    let task = server.task(|task| task["quorum"] = json!(2)).await;
+    let submission = server.submit(&key(1), &task, |_| {}).await;
+    server.accept(&validator(0), &submission, 1.0).await;
+    assert_eq!(
+        server
+            .post(&validator(0), SCAN, &json!({}))
+            .await
+            .expect(200)["jobs"],
+        json!([])
+    );
+    server
+        .post(&validator(0), CLAIM, &json!({}))
+        .await
+        .refused(404, "no_pending_jobs");
+    assert_eq!(
+        server.status_of(&submission).await["status"],
+        "pending_verification"
+    );
+}
+
+async fn the_median_within_the_tolerance_is_recorded(backend: Backend) {
+    let server = Server::start(backend).await;
+    let task = server
+        .task(|task| {
+            task["quorum"] = json!(3);
+            task["metric_tolerance"] = json!(0.05);
+        })
+        .await;
+    let submission = server.submit(&key(1), &task, |_| {}).await;
+    for (who, score) in [(0, 1.02), (1, 1.00), (2, 1.01)] {
+        server.accept(&validator(who), &submission, score).await;
+    }
+    assert_eq!(
+        server.status_of(&submission).await["observed_metrics"],
+        json!({"score": 1.01})
+    );
+}
+
+async fn rejections_need_a_majority_too(backend: Backend) {
+    let server = Server::start(backend).await;
+    let task = server.task(|task| task["quorum"] = json!(2)).await;
+    let submission = server.submit(&key(1), &task, |_| {}).await;
+    let refused =
+        json!({"status": "rejected", "outcome_code": "benchmark.failed", "fault": "submission"});
+    server
+        .judge(&validator(0), &submission, &refused)
+        .await
+        .expect(200);
+    server.accept(&validator(1), &submission, 1.0).await;
+    assert_eq!(
+        server.status_of(&submission).await["consensus"],
+        "disagreement"
+    );
+    server
+        .judge(&validator(2), &submission, &refused)
+        .await
+        .expect(200);
+    let done = server.status_of(&submission).await;
+    assert_eq!(
+        (done["status"].as_str(), done["outcome_code"].as_str()),
+        (Some("rejected"), Some("benchmark.failed"))
+    );
+}
+
+async fn errors_of_validators_never_count_and_the_job_comes_back(backend: Backend) {
+    let server = Server::start(backend).await;
+    let task = server.task(|_| {}).await;
+    let submission = server.submit(&key(1), &task, |_| {}).await;
+    for who in [0, 0, 1, 1, 2] {
+        error_of(&server, who, &submission, "validator").await;
+        server
+            .post(&validator(who), CLAIM, &json!({}))
+            .await
+            .refused(404, "no_pending_jobs");
+    }
+    assert_eq!(
+        server.status_of(&submission).await["status"],
+        "pending_verification"
+    );
+    server.app.clock.advance_seconds(4000);
+    server.accept(&validator(0), &submission, 1.0).await;
+    assert_eq!(server.status_of(&submission).await["status"], "accepted");
+}
+
+async fn repeated_errors_of_the_submission_end_it_and_it_may_be_submitted_again(backend: Backend) {
+    let server = Server::start(backend).await;
+    let task = server.task(|_| {}).await;
+    let same = crate::common::patch();
+    let submission = server
+        .submit(&key(1), &task, |body| body["patch"] = json!(same))
+        .await;
+    error_of(&server, 0, &submission, "submission").await;
+    assert_eq!(
+        server.status_of(&submission).await["status"],
+        "pending_verification"
+    );
+    error_of(&server, 0, &submission, "submission").await;
+    assert_eq!(server.status_of(&submission).await["status"], "error");
+    let again = server
+        .submit(&key(1), &task, |body| body["patch"] = json!(same))
+        .await;
+    assert_eq!(again["duplicate_of"], Value::Null);
+}
+
+async fn direct_verification_is_off_unless_configured(backend: Backend) {
+    let server = Server::start(backend).await;
+    let task = server.task(|_| {}).await;
+    let submission = server.submit(&key(1), &task, |_| {}).await;
+    let target = format!("/api/v1/submissions/{}/verify", id(&submission));
+    server
+        .post(&validator(0), &target, &accepted(1.0))
+        .await
+        .refused(403, "direct_verification_off");
+    let on = Server::with(backend, |settings| settings.direct_verification = true).await;
+    let task = on.task(|_| {}).await;
+    let submission = on.submit(&key(1), &task, |_| {}).await;
+    let target = format!("/api/v1/submissions/{}/verify", id(&submission));
+    on.post(&validator(0), &target, &accepted(1.0))
+        .await
+        .expect(200);
+    assert_eq!(on.status_of(&submission).await["status"], "accepted");
+}
+
+async fn copies_are_settled_by_the_patched_tree(backend: Backend) {
+    let server = Server::start(backend).await;
+    let task = server.task(|_| {}).await;
+    let original = server.submit(&key(1), &task, |_| {}).await;
+    let copy = server.submit(&key(2), &task, |_| {}).await;
+    let mut result = accepted(2.0);
+    result["patched_tree"] = json!("ab".repeat(20));
+    server
+        .judge(&validator(0), &copy, &result)
+        .await
+        .expect(200);
+    let best = async || {
+        server
+            .get(&format!("/api/v1/tasks/{}/best", id(&task)))
+            .await
+            .expect(200)["best"]["id"]
+            .clone()
+    };
+    assert_eq!(best().await, copy["id"]);
+    server
+        .judge(&validator(0), &original, &result)
+        .await
+        .expect(200);
+    assert_eq!(
+        best().await,
+        original["id"],
+        "the earlier submission of the same tree is the original"
+    );
+    assert_eq!(
+        server.status_of(&copy).await["duplicate_of"],
+        original["id"]
+    );
+    let snapshot = server.get("/api/v1/reward-snapshot").await.expect(200);
+    assert_eq!(
+        snapshot["eligible_miners"][0]["hotkey"],
+        key(1).hotkey().to_string()
+    );
+    assert_eq!(snapshot["eligible_miners"].as_array().unwrap().len(), 1);
+}
+
+on_both_databases! {
+    a_job_has_the_wires_fields_and_the_private_inputs,
+    racing_validators_never_both_hold_a_job,
+    a_lost_validators_job_returns_and_its_late_result_still_counts,
+    heartbeats_keep_a_lease_until_it_is_lost,
+    a_result_posted_twice_is_one_row_and_another_is_refused,
+    a_result_for_anothers_job_is_refused,
+    wrong_results_are_refused,
+    a_spec_digest_may_have_the_image_that_the_host_resolved,
+    a_liar_is_outvoted_and_stays_visible,
+    one_validator_is_one_vote,
+    the_median_within_the_tolerance_is_recorded,
+    rejections_need_a_majority_too,
+    errors_of_validators_never_count_and_the_job_comes_back,
+    repeated_errors_of_the_submission_end_it_and_it_may_be_submitted_again,
+    direct_verification_is_off_unless_configured,
+    copies_are_settled_by_the_patched_tree,
+}

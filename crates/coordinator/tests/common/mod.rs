@@ -131,6 +131,10 @@ impl Server {
     }
 
     pub async fn over(database: Database, change: impl FnOnce(&mut Settings)) -> Self {
+        let _ = tracing_subscriber::fmt()
+            .with_env_filter("off,coordinator=warn")
+            .with_test_writer()
+            .try_init();
         let mut settings = Settings::new(AdminToken::new(ADMIN).unwrap());
         settings.requests_per_address = 1e6;
         settings.requests_per_hotkey = 1e6;
