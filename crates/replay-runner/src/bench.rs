@@ -1,0 +1,219 @@
+//! Runs the candidate as often as the spec says, against the baseline where that
+//! is needed, and says whose fault a failure is.
+
+use std::collections::BTreeMap;
+
+use protocol::outcome::Control;
+use protocol::report::{Spread, StageReport};
+use protocol::{Code, Decimal, ReplaySpec, Sha256Digest, TreeId};
+use tokio_util::sync::CancellationToken;
+
+use crate::control::{ControlCache, ControlRecord};
+use crate::failure::Failure;
+use crate::host::Host;
+use crate::layout::{RunDir, Sides};
+use crate::metrics::Samples;
+use crate::progress::{Event, Progress};
+use crate::sandbox::{Network, Sandbox};
+use crate::spec::{PartialSpec, Prepared};
+use crate::stages::{Pass, SetUp, Side, Stages, seconds};
+
+/// A ratio needs at least so many pairs of runs.
+const FEWEST_PAIRS: u32 = 2;
+
+/// What is known so far, whatever the end will be.
+#[derive(Default)]
+pub(crate) struct Observed {
+    pub(crate) partial: PartialSpec,
+    pub(crate) patched_tree: Option<TreeId>,
+    pub(crate) result_digest: Option<Sha256Digest>,
+    pub(crate) stages: Vec<StageReport>,
+    pub(crate) spread: BTreeMap<String, Spread>,
+    pub(crate) notes: Vec<String>,
+}
+
+/// Everything that running stages needs.
+pub(crate) struct Bench<'a> {
+    pub(crate) host: &'a Host,
+    pub(crate) prepared: &'a Prepared,
+    pub(crate) sides: &'a Sides,
+    pub(crate) sandbox: &'a Sandbox,
+    pub(crate) room: &'a RunDir,
+    pub(crate) progress: &'a dyn Progress,
+    pub(crate) cancel: &'a CancellationToken,
+}
+
+impl Bench<'_> {
+    fn stages<'b>(&'b self, side: &'b Side, dir: &str) -> Stages<'b> {
+        let spec = &self.prepared.spec;
+        let network = spec.setup_network && self.host.options.allow_setup_network;
+        Stages {
+            spec,
+            side,
+            sandbox: self.sandbox,
+            protected: &self.sides.protected,
+            dir: self.room.path.join(dir),
+            private: self.sides.private.as_deref(),
+            setup_network: if network { Network::Bridge } else { Network::None },
+            cancel: self.cancel,
+            progress: self.progress,
+            reports: Vec::new(),
+            trees: 0,
+        }
+    }
+
+    /// Runs the candidate as often as the spec says, against the baseline in
+    /// turn where a metric compares the two, and decides every metric.
+    pub(crate) async fn candidate(&self, seen: &mut Observed) -> Result<BTreeMap<String, Decimal>, Failure> {
+        let mut stages = self.stages(&self.sides.candidate, "candidate");
+        let result = self.passes(&mut stages, seen).await;
+        // Kept in order of time; the baseline's were added as they came.
+        let mut reports = std::mem::take(&mut stages.reports);
+        reports.append(&mut seen.stages);
+        seen.stages = reports;
+        let samples = result?;
+        let spec = &self.prepared.spec;
+        for (metric, samples) in spec.metrics.iter().zip(&samples) {
+            if samples.values().len() > 1 {
+                seen.spread.insert(metric.name.clone(), samples.spread());
+            }
+        }
+        let decide = spec.metrics.iter().zip(&samples).map(|(metric, samples)| {
+            Ok((metric.name.clone(), samples.decide(metric, spec.tolerance.as_ref())?))
+        });
+        decide.collect()
+    }
+
+    async fn passes(&self, stages: &mut Stages<'_>, seen: &mut Observed) -> Result<Vec<Samples>, Failure> {
+        let spec = &self.prepared.spec;
+        let paired = spec.metrics.iter().any(protocol::spec::Metric::is_ratio);
+        let count = if paired { spec.repeats.max(FEWEST_PAIRS) } else { spec.repeats };
+        let set_up = stages.set_up().await?;
+        self.check_integrity("setup", &set_up.changed, seen).await?;
+        let mut baseline = if paired { Some(self.paired_baseline(seen).await?) } else { None };
+        let mut samples: Vec<Samples> = Vec::new();
+        for number in 1..=count {
+            let pass = stages.pass(&set_up, number).await?;
+            self.check_integrity("benchmark", &pass.changed, seen).await?;
+            seen.result_digest = pass.result_digest;
+            let partner = match &mut baseline {
+                Some((stages, set_up)) => {
+                    let pass = stages.pass(set_up, number).await.map_err(Failure::of_baseline);
+                    seen.stages.append(&mut stages.reports);
+                    Some(pass?)
+                }
+                None => None,
+            };
+            let values = values(spec, &pass, partner.as_ref())?;
+            if samples.is_empty() {
+                samples = values.into_iter().map(Samples::new).collect();
+            } else {
+                samples.iter_mut().zip(values).for_each(|(samples, value)| samples.push(value));
+            }
+        }
+        Ok(samples)
+    }
+
+    async fn paired_baseline(&self, seen: &mut Observed) -> Result<(Stages<'_>, SetUp), Failure> {
+        let mut stages = self.stages(&self.sides.baseline, "baseline");
+        let set_up = stages.set_up().await.map_err(Failure::of_baseline);
+        seen.stages.append(&mut stages.reports);
+        Ok((stages, set_up?))
+    }
+
+    /// Protected files that a stage changed are the submission's doing, unless
+    /// the baseline changes them, too. Where a scorer works on the pristine tree
+    /// a change by the benchmark has no effect and is told only.
+    async fn check_integrity(&self, stage: &str, changed: &[String], seen: &mut Observed) -> Result<(), Failure> {
+        let Some(first) = changed.first() else { return Ok(()) };
+        let is_baseline = self.prepared.spec.is_baseline();
+        let scored = stage == "benchmark" && self.prepared.spec.commands.score.is_some();
+        let usual = if is_baseline || scored { changed.to_vec() } else { self.control(seen).await?.changed };
+        if changed.iter().all(|path| usual.contains(path)) {
+            seen.notes.push(format!("{stage} changed protected files, which were restored: {first:?}"));
+            return Ok(());
+        }
+        let more = if changed.len() > 1 { format!(" and {} more", changed.len() - 1) } else { String::new() };
+        let message = format!("the {stage} stage changed {first:?}{more}, outside the allowed paths");
+        Err(Failure::new(Code::IntegrityProtectedPathModified, message))
+    }
+
+    /// Whose fault `failure` is: for a stage that ran submitted code the
+    /// unpatched baseline decides.
+    pub(crate) async fn attribute(&self, failure: Failure, seen: &mut Observed) -> Failure {
+        if !failure.code.needs_control() || failure.control.is_some() || self.prepared.spec.is_baseline() {
+            return failure;
+        }
+        match self.control(seen).await {
+            Ok(record) => {
+                let message = match record.control() {
+                    Control::Passed => failure.message,
+                    Control::Failed => format!("{}; so does the unpatched baseline ({})", failure.message, record.code),
+                };
+                Failure { message, control: Some(record.control()), ..failure }
+            }
+            // Nothing was learnt about the submission.
+            Err(ours) => ours,
+        }
+    }
+
+    /// What the baseline does on this host: remembered, or observed now.
+    async fn control(&self, seen: &mut Observed) -> Result<ControlRecord, Failure> {
+        let cache = ControlCache::new(&self.host.state.dir("controls")?, &self.prepared.spec);
+        if let Some(record) = cache.get() {
+            return Ok(record);
+        }
+        self.progress.event(Event::Step("control"));
+        let mut stages = self.stages(&self.sides.baseline, "control");
+        let record = self.observe_control(&mut stages).await;
+        seen.stages.append(&mut stages.reports);
+        let record = record?;
+        cache.put(&record);
+        Ok(record)
+    }
+
+    async fn observe_control(&self, stages: &mut Stages<'_>) -> Result<ControlRecord, Failure> {
+        let mut changed = Vec::new();
+        let run = async {
+            let set_up = stages.set_up().await?;
+            changed.clone_from(&set_up.changed);
+            let pass = stages.pass(&set_up, 1).await?;
+            changed.extend(pass.changed);
+            let spec = &self.prepared.spec;
+            for (metric, value) in spec.metrics.iter().zip(pass.values) {
+                if let Some(value) = value {
+                    Samples::new(value).decide(metric, None)?;
+                }
+            }
+            Ok(())
+        };
+        match run.await {
+            Ok(()) => Ok(ControlRecord { code: Code::Ok, changed }),
+            Err(failure @ Failure { .. }) if failure.code.needs_control() || failure.code == Code::BenchmarkRejected => {
+                Ok(ControlRecord { code: failure.code, changed })
+            }
+            Err(ours) => Err(ours),
+        }
+    }
+}
+
+/// The metrics of one pass, with the ratios that its partner makes possible.
+fn values(spec: &ReplaySpec, pass: &Pass, partner: Option<&Pass>) -> Result<Vec<Decimal>, Failure> {
+    let missing = |name: &str| Failure::new(Code::Internal, format!("this host could not measure {name}"));
+    let ratio = |name: &str| -> Option<Decimal> {
+        let partner = partner?;
+        let (ours, theirs) = match name {
+            "supervisor.benchmark_cpu_ratio" => (pass.benchmark_cpu?, partner.benchmark_cpu?),
+            _ => (pass.benchmark_wall, partner.benchmark_wall),
+        };
+        seconds(std::time::Duration::from_secs_f64(ours.as_secs_f64() / theirs.as_secs_f64().max(1e-6)))
+    };
+    spec.metrics
+        .iter()
+        .zip(&pass.values)
+        .map(|(metric, value)| match value {
+            Some(value) => Ok(value.clone()),
+            None => ratio(&metric.name).ok_or_else(|| missing(&metric.name)),
+        })
+        .collect()
+}
