@@ -8,12 +8,15 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use git2::{FileMode, ObjectType, Oid, Repository, Signature, Time};
+use nix::sys::statvfs::statvfs;
 use protocol::CommitId;
 use protocol::paths::{check_safe, is_generated};
 
 use super::mirror::bytes;
 use super::{CheckoutError, FetchProblem};
 
+/// No disk with less is of any use.
+const LEAST_ROOM: u64 = 64 << 10;
 /// 2000-01-01, since archives cannot say 1970.
 const MADE_AT: i64 = 946_684_800;
 
@@ -86,7 +89,7 @@ impl Snapshot<'_> {
             }
             builder.write()
         };
-        write().map(Some).map_err(|e| damaged(&e))
+        write().map(Some).map_err(|e| self.not_written(&e, 0))
     }
 
     fn entry(
@@ -127,6 +130,15 @@ impl Snapshot<'_> {
             }
             self.repo.blob(content)
         };
-        store().map_err(|e| damaged(&e))
+        store().map_err(|e| self.not_written(&e, content.len() as u64))
+    }
+
+    /// libgit2 loses the cause of a failed write. Where there is less room than
+    /// was to be written, that is it.
+    fn not_written(&self, error: &git2::Error, length: u64) -> CheckoutError {
+        let is_full = statvfs(self.repo.path()).is_ok_and(|disk| {
+            disk.blocks_available() * disk.fragment_size() < length + LEAST_ROOM || disk.files_available() == 0
+        });
+        if is_full { CheckoutError::StorageFull } else { damaged(error) }
     }
 }

@@ -10,7 +10,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use bollard::Docker;
-use bollard::models::ContainerCreateBody;
+use bollard::models::{ContainerCreateBody, ContainerStateStatusEnum};
 use bollard::query_parameters::{
     AttachContainerOptionsBuilder, CreateContainerOptionsBuilder, InspectContainerOptions,
     KillContainerOptionsBuilder, ListContainersOptionsBuilder, RemoveContainerOptionsBuilder,
@@ -196,7 +196,13 @@ impl Engine {
         let call = self.docker.inspect_container(id, None::<InspectContainerOptions>);
         let state = within(self.deadlines.query, "inspect", call).await?.state;
         let state = state.ok_or_else(|| EngineError::lost("inspect"))?;
-        if state.running == Some(true) {
+        // Whoever removes a container by force kills it first: it did not end by
+        // itself. Nothing inside can bring this state about.
+        let removed = matches!(
+            state.status,
+            Some(ContainerStateStatusEnum::REMOVING | ContainerStateStatusEnum::DEAD)
+        );
+        if state.running == Some(true) || removed {
             return Err(EngineError::lost("inspect"));
         }
         Ok(Ended {

@@ -142,23 +142,24 @@ impl Sandbox {
         budget: Duration,
         cancel: &CancellationToken,
     ) -> Result<Stop, SandboxError> {
-        let mut deadline = pin!(tokio::time::sleep(budget));
-        loop {
-            tokio::select! {
-                ended = &mut exit.0 => {
-                    ended.map_err(|_| EngineError::Lost { call: "wait" })??;
-                    return Ok(Stop::Exited);
-                }
-                () = &mut deadline => return Ok(Stop::Deadline),
-                () = cancel.cancelled() => return Ok(Stop::Cancelled),
-                () = tokio::time::sleep(LOST_EXIT_POLL) => {
-                    // The container may have ended before the engine heard our
-                    // `wait`; then nobody will ever tell.
-                    if self.engine.ended(id).await.is_ok() {
-                        return Ok(Stop::Exited);
-                    }
+        // The container may have ended before the engine heard our `wait`; then
+        // nobody will ever tell. Asking must not hold up the deadline.
+        let lost_exit = pin!(async {
+            loop {
+                tokio::time::sleep(LOST_EXIT_POLL).await;
+                if self.engine.ended(id).await.is_ok() {
+                    return;
                 }
             }
+        });
+        tokio::select! {
+            ended = &mut exit.0 => {
+                ended.map_err(|_| EngineError::Lost { call: "wait" })??;
+                Ok(Stop::Exited)
+            }
+            () = tokio::time::sleep(budget) => Ok(Stop::Deadline),
+            () = cancel.cancelled() => Ok(Stop::Cancelled),
+            () = lost_exit => Ok(Stop::Exited),
         }
     }
 
