@@ -247,6 +247,26 @@ fn patches_that_are_no_patches_or_do_not_fit() {
                 Code::PatchDoesNotApply,
             ),
             case(
+                "second hunk's old side is wrong",
+                "--- a/src/a.py\n+++ b/src/a.py\n@@ -1,2 +1,2 @@\n one\n-two\n+2\n@@ -1 +3 @@\n-three\n+3\n",
+                Code::PatchDoesNotApply,
+            ),
+            case(
+                "new file with old lines",
+                "diff --git a/src/n b/src/n\nnew file mode 100644\n--- /dev/null\n+++ b/src/n\n@@ -1 +1 @@\n-x\n+y\n",
+                Code::PatchUnparseable,
+            ),
+            case(
+                "deleted file with new lines",
+                "diff --git a/src/b.py b/src/b.py\ndeleted file mode 100644\n--- a/src/b.py\n+++ /dev/null\n@@ -1 +1 @@\n-import a\n+y\n",
+                Code::PatchUnparseable,
+            ),
+            case(
+                "a header twice",
+                "diff --git a/src/run.sh b/src/run.sh\nold mode 100755\nold mode 100755\nnew mode 100644\n",
+                Code::PatchUnparseable,
+            ),
+            case(
                 "overlapping hunks",
                 format!("{good}@@ -4 +4 @@\n-four\n+FOUR\n"),
                 Code::PatchDoesNotApply,

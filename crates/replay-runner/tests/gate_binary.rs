@@ -198,6 +198,29 @@ fn patches_that_grow() {
             case("W04 rewrites", rewrites, Code::PatchTooLarge),
         ],
     );
+    let deep: String = (0..1000)
+        .map(|n| {
+            format!(
+                "--- /dev/null\n+++ b/src/{n}/{}x\n@@ -0,0 +1 @@\n+x\n",
+                "d/".repeat(90)
+            )
+        })
+        .collect();
+    let many: String = "--- a/src/x\n+++ b/src/x\n@@ -1 +1 @@\n-x\n+x\n".repeat(41);
+    let few = PatchRules {
+        max_files: 10,
+        ..rules()
+    };
+    expect(
+        &world,
+        &rules(),
+        vec![case("90,000 directories", deep, Code::PatchTooLarge)],
+    );
+    expect(
+        &world,
+        &few,
+        vec![case("41 diffs for 10 files", many, Code::PatchTooLarge)],
+    );
     let tight = PatchRules {
         max_decoded_bytes: Bytes::new(4_800_001),
         ..rules()

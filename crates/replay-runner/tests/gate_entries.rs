@@ -207,6 +207,20 @@ fn entries_that_are_not_regular_files() {
             ),
         ],
     );
+    let one_file = allowing(&["src/b.py"]);
+    let into_directory = world.diff(&[], |repo| {
+        std::fs::remove_file(repo.join("src/b.py")).unwrap();
+        write(repo, "src/b.py/__init__.py", "x\n");
+    });
+    expect(
+        &world,
+        &one_file,
+        vec![case(
+            "an allowed file becomes a directory",
+            into_directory,
+            Code::PatchPathNotAllowed,
+        )],
+    );
     let executable = PatchRules {
         allow_executable: true,
         ..rules()

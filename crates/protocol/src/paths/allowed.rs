@@ -3,8 +3,8 @@
 //! An entry is a file, a directory or a glob. A directory (`src`, `src/`) means
 //! everything below it. In a glob `*`, `?` and `[…]` stay within one component,
 //! `**` crosses components, and `{a,b}` is either. Case matters. An entry that
-//! reads both ways means the literal file if the base tree has it (see
-//! [`AllowedPaths::in_tree`]).
+//! the base tree has, by its literal name, means that file or directory and
+//! nothing else (see [`AllowedPaths::in_tree`]).
 //!
 //! `protected_paths` win. A protected glob also protects what lies below a
 //! directory that it matches: an author who protects `eval*` means `eval_data/x`
@@ -49,15 +49,18 @@ impl AllowedPaths {
         })
     }
 
-    /// Settles the entries that are a glob and a file name alike: one that
-    /// `exists` in the base tree means that file and nothing else. Protected
-    /// entries keep both readings.
+    /// Settles what the entries mean in one base tree: an allowed entry that
+    /// names a file there is that file, and nothing below a directory that
+    /// might take its place; one that names a directory there is no glob.
+    /// Protected entries keep every reading.
     #[must_use]
-    pub fn in_tree(mut self, exists: impl Fn(&str) -> bool) -> Self {
+    pub fn in_tree(mut self, find: impl Fn(&str) -> Option<InTree>) -> Self {
         for rule in &mut self.allowed {
-            if rule.glob.is_some() && exists(&rule.literal) {
+            let found = find(&rule.literal);
+            if found.is_some() {
                 rule.glob = None;
             }
+            rule.file_only = found == Some(InTree::File);
         }
         self
     }
@@ -69,9 +72,20 @@ impl AllowedPaths {
     }
 }
 
+/// What a base tree has at a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InTree {
+    /// A file, or anything else that nothing can be below.
+    File,
+    /// A directory.
+    Directory,
+}
+
 #[derive(Debug, Clone)]
 struct Rule {
     literal: String,
+    /// The literal name is a file's, so that nothing can be below it.
+    file_only: bool,
     glob: Option<Glob>,
 }
 
@@ -96,6 +110,7 @@ impl Rule {
         };
         Ok(Self {
             literal: literal.to_owned(),
+            file_only: false,
             glob,
         })
     }
@@ -103,7 +118,7 @@ impl Rule {
     /// Whether `path` is the entry, lies below it, or matches it.
     fn names(&self, path: &str) -> bool {
         path.strip_prefix(self.literal.as_str())
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            .is_some_and(|rest| rest.is_empty() || (rest.starts_with('/') && !self.file_only))
             || self.glob.as_ref().is_some_and(|glob| {
                 (!glob.directories && glob.matches(path))
                     || (glob.directories && ancestors(path).any(|dir| glob.matches(dir)))
@@ -238,10 +253,16 @@ mod tests {
     }
 
     #[test]
-    fn a_file_named_like_a_glob_is_only_that_file_when_the_tree_has_it() {
-        let rules = rules(&["data[1].py"], &[]).in_tree(|path| path == "data[1].py");
-        assert!(rules.allows("data[1].py"));
-        assert!(!rules.allows("data1.py"));
+    fn an_entry_that_the_tree_has_is_that_and_nothing_else() {
+        let file = rules(&["data[1].py"], &[]).in_tree(|_| Some(InTree::File));
+        assert!(file.allows("data[1].py"));
+        assert!(!file.allows("data1.py"));
+        assert!(!file.allows("data[1].py/x"));
+        let directory = rules(&["data[1]"], &[]).in_tree(|_| Some(InTree::Directory));
+        assert!(directory.allows("data[1]/x"));
+        assert!(!directory.allows("data1"));
+        let new = rules(&["data[1]"], &[]).in_tree(|_| None);
+        assert!(new.allows("data[1]/x") && new.allows("data1"));
     }
 
     #[test]
@@ -257,7 +278,7 @@ mod tests {
             ("src/data[1].py", "src/data[1].py"),
             ("src/data[1].py", "src/data1.py"),
         ] {
-            let rules = rules(&["src/**"], &[protected]).in_tree(|_| true);
+            let rules = rules(&["src/**"], &[protected]).in_tree(|_| Some(InTree::File));
             assert!(!rules.allows(path), "{protected} leaves {path} open");
         }
         assert!(rules(&["src/**"], &["src/eval"]).allows("src/evaluate.py"));

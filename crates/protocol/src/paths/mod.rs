@@ -4,5 +4,5 @@
 mod allowed;
 mod safe;
 
-pub use allowed::{AllowedPaths, PathRuleError};
+pub use allowed::{AllowedPaths, InTree, PathRuleError};
 pub use safe::{UnsafePath, UnsafeReason, check_safe, escaped, is_generated};

@@ -298,10 +298,14 @@ impl<'a> Applier<'a> {
 
     /// No file may end up where a directory is, nor below another file.
     fn check_directories(&self) -> Result<(), PatchRefusal> {
+        let mut sound = BTreeSet::new();
         let written = self.applied.files.iter().filter(|(_, file)| file.is_some());
         for (path, _) in written {
             for (slash, _) in path.match_indices('/') {
                 let above = &path[..slash];
+                if !sound.insert(above) {
+                    continue;
+                }
                 match self.find(above)? {
                     Found::Nothing | Found::Directory => {}
                     Found::File(_) => {

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use git2::{ObjectType, Odb, Oid, Repository};
+use git2::{ObjectType, Odb, Oid, Repository, Tree};
 use protocol::TreeId;
-use protocol::paths::{AllowedPaths, check_safe, escaped, is_generated};
+use protocol::paths::{AllowedPaths, InTree, check_safe, escaped, is_generated};
 use protocol::spec::PatchRules;
 
 use super::apply::{Applied, Applier};
@@ -35,7 +35,7 @@ impl<'a> PatchGate<'a> {
     /// Nothing is written: not to the mirror, not to a directory.
     pub fn review(&self, base: &PinnedCommit, patch: &Patch) -> Result<PatchedTree, PatchRefusal> {
         self.check_size(patch)?;
-        let diffs = parse::parse(patch.text())?;
+        let diffs = parse::parse(patch.text(), self.rules.max_files)?;
         if diffs.is_empty() {
             return Err(PatchRefusal::Empty);
         }
@@ -44,7 +44,7 @@ impl<'a> PatchGate<'a> {
         let allowed = self
             .allowed
             .clone()
-            .in_tree(|path| base_tree.get_path(path.as_ref()).is_ok());
+            .in_tree(|path| in_tree(&base_tree, path));
 
         let announced = rules::check(&diffs, self.rules, &allowed)?;
         let limit = self.rules.max_decoded_bytes.get();
@@ -107,6 +107,14 @@ fn build(scratch: &Repository, base: Oid, applied: &Applied) -> Result<Oid, git2
         Some(id) => Ok(id),
         None => scratch.treebuilder(None)?.write(),
     }
+}
+
+fn in_tree(tree: &Tree<'_>, path: &str) -> Option<InTree> {
+    let entry = tree.get_path(path.as_ref()).ok()?;
+    Some(match entry.kind() {
+        Some(ObjectType::Tree) => InTree::Directory,
+        _ => InTree::File,
+    })
 }
 
 fn storage(error: &git2::Error) -> PatchRefusal {
@@ -224,5 +232,68 @@ impl Judge<'_> {
     fn content(&self, path: &str, blob: Oid) -> Option<Content> {
         let file: &NewFile = self.applied.files.get(path)?.as_ref()?;
         (file.blob == blob).then(|| file.content.clone().map(Content))?
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::Code;
+    use protocol::limits::Bytes;
+
+    use super::*;
+
+    /// The tree has the last word also where the text has said nothing wrong.
+    #[test]
+    fn what_the_trees_show_is_judged_without_the_text() {
+        let rules = PatchRules {
+            allowed_paths: vec!["src/".to_owned()],
+            protected_paths: vec!["src/eval".to_owned()],
+            max_bytes: 1,
+            max_files: 9,
+            max_decoded_bytes: Bytes::new(9),
+            allow_binary: false,
+            allow_executable: false,
+        };
+        let allowed = AllowedPaths::new(&rules.allowed_paths, &rules.protected_paths).unwrap();
+        let announced = ["src/a", "src/eval/a", "eval/a", "src/a.pyc", "src/.git/a"];
+        let judge = Judge {
+            rules: &rules,
+            allowed: &allowed,
+            announced: &announced.map(str::to_owned).into(),
+            applied: &Applied::default(),
+        };
+        let judged = |path: &str, old: Option<i32>, new: Option<i32>| {
+            let entry = |mode: Option<i32>| mode.map(|mode| (mode, Oid::ZERO_SHA1));
+            let difference = Difference {
+                path: path.into(),
+                old: entry(old),
+                new: entry(new),
+            };
+            let path = judge.path(&difference).map_err(|refusal| refusal.code())?;
+            let mode = new.unwrap_or(0o100_644);
+            judge
+                .is_executable(&difference, mode, path)
+                .map_err(|refusal| refusal.code())
+        };
+        let file = Some(0o100_644);
+        for (path, old, new, code) in [
+            ("src/b", None, file, Code::PatchPathNotAllowed), // A24: not announced
+            ("src/eval/a", file, None, Code::PatchPathNotAllowed),
+            ("eval/a", None, file, Code::PatchPathNotAllowed),
+            ("src/.git/a", None, file, Code::PatchPathUnsafe),
+            ("src/a.pyc", None, file, Code::PatchGeneratedFile),
+            ("src/a", file, Some(0o120_000), Code::PatchSymlink),
+            ("src/a", Some(0o120_000), file, Code::PatchSymlink),
+            ("src/a", file, Some(0o160_000), Code::PatchSubmodule),
+            ("src/a", Some(0o160_000), None, Code::PatchSubmodule),
+            ("src/a", file, Some(0o100_755), Code::PatchModeChange),
+            ("src/a", file, Some(0o100_664), Code::PatchModeChange),
+            ("src/a", None, Some(0o104_755), Code::PatchModeChange),
+        ] {
+            assert_eq!(judged(path, old, new), Err(code), "{path} {old:?} {new:?}");
+        }
+        assert_eq!(judged("src/a", file, file), Ok(false));
+        assert_eq!(judged("src/a", Some(0o100_755), Some(0o100_755)), Ok(true));
+        assert_eq!(judged("src/a", Some(0o120_000), None), Ok(false));
     }
 }

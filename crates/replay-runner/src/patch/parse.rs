@@ -1,10 +1,10 @@
 //! The text of a patch as a list of file diffs.
 
-use super::PatchRefusal;
 use super::binary::BinaryDiff;
 use super::header::{self, Action, Header};
 use super::hunk::{self, Hunk};
 use super::lines::Lines;
+use super::{Oversize, PatchRefusal};
 
 /// One file's diff.
 #[derive(Debug, Clone)]
@@ -23,11 +23,14 @@ pub(super) enum Body {
 }
 
 /// Reads every diff of the patch. What stands before, between and after them is
-/// prose and is ignored, as git does.
-pub(super) fn parse(text: &[u8]) -> Result<Vec<FileDiff>, PatchRefusal> {
+/// prose and is ignored, as git does. A series may have several diffs of one
+/// file; more than `MOST_DIFFS` for each file that may change is no series.
+pub(super) fn parse(text: &[u8], max_files: u32) -> Result<Vec<FileDiff>, PatchRefusal> {
+    const MOST_DIFFS: usize = 4;
     let mut lines = Lines::new(text);
     let mut diffs = Vec::new();
-    while let Some(line) = lines.peek() {
+    let most = MOST_DIFFS * max_files as usize;
+    while let Some(line) = lines.peek().filter(|_| diffs.len() <= most) {
         if line.starts_with(b"diff --git ") {
             let header = header::read_git(&mut lines)?;
             diffs.push(git_body(&mut lines, header)?);
@@ -41,6 +44,9 @@ pub(super) fn parse(text: &[u8]) -> Result<Vec<FileDiff>, PatchRefusal> {
             return Err(lines.refuse("a hunk that belongs to no file"));
         }
         lines.take();
+    }
+    if diffs.len() > most {
+        return Err(PatchRefusal::TooLarge(Oversize::Files { limit: max_files }));
     }
     Ok(diffs)
 }

@@ -98,6 +98,12 @@ pub enum Oversize {
         /// How many may change.
         limit: u32,
     },
+    /// The directories that the changed paths lie in.
+    #[error("touches more than {limit} directories")]
+    Directories {
+        /// How many it may touch.
+        limit: usize,
+    },
     /// All changed files together.
     #[error("writes files of more than {limit} bytes together, the most that the task allows")]
     Decoded {

@@ -11,6 +11,9 @@ use super::header::{Action, Header};
 use super::parse::{Body, FileDiff};
 use super::{Oversize, PatchRefusal};
 
+/// More than any honest patch touches.
+const MOST_DIRECTORIES: usize = 10_000;
+
 /// Refuses the first diff that breaks a rule; safety before permission.
 pub(super) fn check(
     diffs: &[FileDiff],
@@ -30,11 +33,7 @@ pub(super) fn check(
             changed.insert(path.to_owned());
         }
     }
-    if changed.len() > rules.max_files as usize {
-        return Err(PatchRefusal::TooLarge(Oversize::Files {
-            limit: rules.max_files,
-        }));
-    }
+    few_enough(&changed, rules)?;
     for diff in diffs {
         let path = &diff.header.new.path;
         if diff.header.action != Action::Delete && is_generated(&String::from_utf8_lossy(path)) {
@@ -49,6 +48,25 @@ pub(super) fn check(
         }
     }
     Ok(changed)
+}
+
+/// Bounds the paths, and the directories above them: a patch of long paths
+/// would make a hundred directories a line.
+fn few_enough(changed: &BTreeSet<String>, rules: &PatchRules) -> Result<(), PatchRefusal> {
+    let limit = rules.max_files;
+    if changed.len() > limit as usize {
+        return Err(PatchRefusal::TooLarge(Oversize::Files { limit }));
+    }
+    let mut directories = BTreeSet::new();
+    for path in changed {
+        directories.extend(path.match_indices('/').map(|(slash, _)| &path[..slash]));
+    }
+    if directories.len() > MOST_DIRECTORIES {
+        return Err(PatchRefusal::TooLarge(Oversize::Directories {
+            limit: MOST_DIRECTORIES,
+        }));
+    }
+    Ok(())
 }
 
 /// Both names of a diff, with and without their prefixes.

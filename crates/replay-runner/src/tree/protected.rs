@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, open, readlinkat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstatat};
-use protocol::paths::AllowedPaths;
+use protocol::paths::{AllowedPaths, InTree};
 use protocol::spec::PatchRules;
 
 use super::writer::{Writer, beneath};
@@ -29,13 +29,8 @@ impl Protected {
     /// The files of `pristine` that `rules` do not let a patch change.
     pub fn of(pristine: &Pristine, rules: &PatchRules) -> Result<Self, TreeError> {
         let entries = pristine.entries();
-        let exists = |path: &str| {
-            entries
-                .binary_search_by(|entry| entry.path.as_str().cmp(path))
-                .is_ok()
-        };
-        let allowed =
-            AllowedPaths::new(&rules.allowed_paths, &rules.protected_paths)?.in_tree(exists);
+        let allowed = AllowedPaths::new(&rules.allowed_paths, &rules.protected_paths)?
+            .in_tree(|path| in_tree(entries, path));
         let files = entries
             .iter()
             .filter(|entry| !allowed.allows(&entry.path))
@@ -62,7 +57,11 @@ impl Protected {
     /// Room in files for all of them with their directories.
     pub fn room_files(&self) -> u64 {
         let directories = |path: &String| path.matches('/').count() as u64;
-        self.files.keys().map(|path| 1 + directories(path)).sum::<u64>() + 64
+        self.files
+            .keys()
+            .map(|path| 1 + directories(path))
+            .sum::<u64>()
+            + 64
     }
 
     /// Whether `path` is one of them.
@@ -73,8 +72,13 @@ impl Protected {
 
     /// Whether one of them lies below `path`.
     pub fn is_above(&self, path: &Path) -> bool {
-        let Some(below) = path.to_str().map(|path| format!("{path}/")) else { return false };
-        self.files.range(below.clone()..).next().is_some_and(|(file, _)| file.starts_with(&below))
+        let Some(below) = path.to_str().map(|path| format!("{path}/")) else {
+            return false;
+        };
+        self.files
+            .range(below.clone()..)
+            .next()
+            .is_some_and(|(file, _)| file.starts_with(&below))
     }
 
     /// Which of them a stage changed, read off the upper layer that it wrote:
@@ -115,6 +119,20 @@ impl Protected {
             }
         }
         writer.finish().map(drop)
+    }
+}
+
+/// What the sorted `entries` have at `path`.
+fn in_tree(entries: &[BaseEntry], path: &str) -> Option<InTree> {
+    let first_not_before = |path: &str| entries.partition_point(|entry| entry.path.as_str() < path);
+    let at = |index: usize| entries.get(index).map_or("", |entry| entry.path.as_str());
+    let below = format!("{path}/");
+    if at(first_not_before(path)) == path {
+        Some(InTree::File)
+    } else {
+        at(first_not_before(&below))
+            .starts_with(&below)
+            .then_some(InTree::Directory)
     }
 }
 
