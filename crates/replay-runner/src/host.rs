@@ -32,6 +32,9 @@ pub struct Host {
     pub(crate) engine: Engine,
     pub(crate) facts: EngineFacts,
     pub(crate) state: State,
+    /// In memory, so that its path inside a container tells nothing; unmounted
+    /// before the owner's directory goes.
+    _files: Scratch,
     pub(crate) owner: Owner,
     pub(crate) cores: Cores,
     pub(crate) mirrors: Mirrors,
@@ -46,6 +49,9 @@ impl Host {
     /// Connects to the engine, removes what dead runners left, and registers
     /// this process.
     pub async fn open(state: State, options: HostOptions) -> Result<Self, Failure> {
+        // libgit2 has OpenSSL parse every root certificate when it is first used,
+        // whatever it is used for: as long as all the rest of a checkout.
+        drop(tokio::task::spawn_blocking(|| debug_span!("git").in_scope(libgit2_sys::init)));
         let engine = match Engine::connect(options.deadlines).instrument(debug_span!("connect")).await {
             Ok(engine) => engine,
             Err(error) => {
@@ -63,13 +69,15 @@ impl Host {
         reaped?;
         let owner = Owner::register(&state)?;
         let policy = || FetchPolicy::default().local_files(options.local_files.clone());
-        let hosts_file = write_hosts_file(&state)?;
+        let files = Scratch::mount(&owner.run_dir().join("files"), 1 << 20, 64)?;
+        let hosts_file = write_hosts_file(files.path())?;
         Ok(Self {
             cores: Cores::of_this_process()?,
             mirrors: Mirrors::new(state.dir("mirrors")?),
             artifacts: Artifacts::open(&state.dir("artifacts")?, policy())?,
             private_inputs: Artifacts::open(&state.dir("private")?, policy().secrecy(Secrecy::Private))?,
             hosts_file,
+            _files: files,
             engine,
             facts,
             owner,
@@ -116,12 +124,9 @@ impl Host {
 }
 
 /// Without network a container has an empty hosts file, and `localhost` is unknown.
-fn write_hosts_file(state: &State) -> Result<PathBuf, Failure> {
-    let path = state.dir("files")?.join("hosts");
+fn write_hosts_file(dir: &Path) -> Result<PathBuf, Failure> {
+    let path = dir.join("hosts");
     let text = "127.0.0.1 localhost replay\n::1 localhost ip6-localhost\n";
-    if fs::read_to_string(&path).is_ok_and(|known| known == text) {
-        return Ok(path);
-    }
     write_readable(&path, text.as_bytes()).map_err(crate::workspace::WorkspaceError::io("writing the hosts file"))?;
     Ok(path)
 }

@@ -52,6 +52,15 @@ pub(crate) struct Prepared {
     pub(crate) artifact: Option<VerifiedArtifact>,
     pub(crate) baseline_artifact: Option<VerifiedArtifact>,
     pub(crate) private_inputs: Vec<(String, VerifiedArtifact)>,
+    pub(crate) requires_artifact: bool,
+}
+
+impl Prepared {
+    /// Whether the task runs with an artifact only and declares none for its
+    /// baseline.
+    pub(crate) fn needs_missing_artifact(&self) -> bool {
+        self.requires_artifact && self.baseline_artifact.is_none()
+    }
 }
 
 impl Request {
@@ -78,11 +87,18 @@ impl Request {
         host.check_limits(&self.task.limits)?;
         let source = self.source()?;
         progress.event(Event::Step("checkout"));
-        let base_commit = self.resolve(host, source.clone()).instrument(debug_span!("resolve")).await?;
-        partial.base_commit = Some(base_commit);
-        progress.event(Event::Step("image"));
-        let image = self.image(host, progress).instrument(debug_span!("image")).await?;
-        partial.image = Some(image.id.clone());
+        let commit = async {
+            let commit = self.resolve(host, source.clone()).instrument(debug_span!("resolve")).await?;
+            partial.base_commit = Some(commit);
+            progress.event(Event::Step("image"));
+            Ok(commit)
+        };
+        let image = async {
+            let image = self.image(host, progress).instrument(debug_span!("image")).await?;
+            partial.image = Some(image.id.clone());
+            Ok::<_, Failure>(image)
+        };
+        let (base_commit, image) = tokio::try_join!(commit, image)?;
         progress.event(Event::Step("artifact"));
         let private_inputs = self.private_inputs(host, watch).instrument(debug_span!("private_inputs")).await?;
         let baseline_artifact = match &self.task.baseline_artifact {
@@ -93,7 +109,15 @@ impl Request {
         partial.spec = Some(spec.clone());
         let artifact = self.artifact(host, watch, &spec, baseline_artifact.as_ref()).instrument(debug_span!("artifact")).await?;
         spec.artifact = artifact.as_ref().map(content);
-        Ok(Prepared { spec, source, image, artifact, baseline_artifact, private_inputs })
+        Ok(Prepared {
+            spec,
+            source,
+            image,
+            artifact,
+            baseline_artifact,
+            private_inputs,
+            requires_artifact: self.task.requires_artifact(),
+        })
     }
 
     fn check(&self) -> Result<(), Failure> {
