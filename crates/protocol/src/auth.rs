@@ -380,6 +380,15 @@ mod tests {
     }
 
     #[test]
+    fn a_message_wrapped_by_a_wallet_verifies() {
+        let mut headers = REQUEST.sign(&keypair(), NOW).unwrap();
+        let message = REQUEST.message(&headers.timestamp).unwrap();
+        let wrapped = format!("<Bytes>{message}</Bytes>");
+        headers.signature = keypair().sign(wrapped.as_bytes()).to_string();
+        assert_eq!(check(&REQUEST, &headers, NOW), Ok(keypair().hotkey()));
+    }
+
+    #[test]
     fn the_message_has_six_lines_and_nothing_for_what_is_absent() {
         let request = Request {
             method: "get",

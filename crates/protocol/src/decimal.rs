@@ -8,6 +8,10 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
+/// More characters than any double needs to be exact; a number is no place to
+/// carry data in.
+const MAX_DIGITS: usize = 128;
+
 /// A finite number in JSON's grammar that keeps its text.
 ///
 /// Serialises as a JSON number with exactly that text. Equality is of the text;
@@ -44,9 +48,11 @@ impl Decimal {
         Some(Self(text))
     }
 
-    /// Order by value; equal values may differ in their text.
+    /// Order by value; equal values may differ in their text. `-0` equals `0`:
+    /// an honest loss of zero is often printed with a sign.
     pub fn compare(&self, other: &Self) -> Ordering {
-        self.value().total_cmp(&other.value())
+        // Both are finite, so that they always have an order.
+        self.value().partial_cmp(&other.value()).unwrap_or(Ordering::Equal)
     }
 }
 
@@ -61,6 +67,9 @@ impl FromStr for Decimal {
 
     fn from_str(text: &str) -> Result<Self, DecimalError> {
         let refuse = || DecimalError::NotANumber(text.chars().take(80).collect());
+        if text.len() > MAX_DIGITS {
+            return Err(refuse());
+        }
         let raw: &RawValue = serde_json::from_str(text).map_err(|_| refuse())?;
         let digits = raw.get();
         if digits.len() != text.len()
@@ -169,5 +178,17 @@ mod tests {
             "-1e400".parse::<Decimal>(),
             Err(DecimalError::NotFinite(_))
         ));
+    }
+
+    #[test]
+    fn a_number_is_no_place_to_carry_data_in() {
+        let long = format!("0.{}", "0".repeat(MAX_DIGITS));
+        assert!(matches!(long.parse::<Decimal>(), Err(DecimalError::NotANumber(_))));
+    }
+
+    #[test]
+    fn a_negative_zero_is_zero() {
+        let number = |text: &str| text.parse::<Decimal>().unwrap();
+        assert!(number("-0.0").compare(&number("0")).is_eq());
     }
 }

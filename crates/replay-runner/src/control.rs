@@ -11,6 +11,7 @@ use protocol::{Code, ReplaySpec};
 use serde::{Deserialize, Serialize};
 
 use crate::host::write_readable;
+use crate::sandbox::Network;
 
 /// A failure may have been this host's bad moment: it is believed for so long.
 const FAILURE_LIFETIME: Duration = Duration::from_mins(10);
@@ -38,9 +39,11 @@ pub(crate) struct ControlCache {
 }
 
 impl ControlCache {
-    /// The place for the control of `spec` below `dir`.
-    pub(crate) fn new(dir: &std::path::Path, spec: &ReplaySpec) -> Self {
-        Self { file: dir.join(format!("{}.json", spec.baseline().digest())) }
+    /// The place below `dir` for a control of `spec` in `passes` passes, with or
+    /// without network in setup.
+    pub(crate) fn new(dir: &std::path::Path, spec: &ReplaySpec, passes: u32, network: Network) -> Self {
+        let network = if network == Network::None { "" } else { "-network" };
+        Self { file: dir.join(format!("{}-{passes}{network}.json", spec.baseline().digest())) }
     }
 
     /// What is remembered and still believed.

@@ -14,6 +14,10 @@ use crate::checkout::Mirrors;
 use crate::engine::{Deadlines, Engine, EngineFacts};
 use crate::failure::Failure;
 use crate::state::{Cores, Owner, State, reap};
+use crate::workspace::Scratch;
+
+/// How much of artifacts a host keeps: the least recently used go first.
+const ARTIFACT_CACHE: u64 = 50 << 30;
 
 /// What the operator allows. The default is for submissions of strangers.
 #[derive(Debug, Clone, Default)]
@@ -71,10 +75,12 @@ impl Host {
         let policy = || FetchPolicy::default().local_files(options.local_files.clone());
         let files = Scratch::mount(&owner.run_dir().join("files"), 1 << 20, 64)?;
         let hosts_file = write_hosts_file(files.path())?;
+        let artifacts = Artifacts::open(&state.dir("artifacts")?, policy())?;
+        artifacts.evict(ARTIFACT_CACHE).instrument(debug_span!("evict")).await?;
         Ok(Self {
             cores: Cores::of_this_process()?,
             mirrors: Mirrors::new(state.dir("mirrors")?),
-            artifacts: Artifacts::open(&state.dir("artifacts")?, policy())?,
+            artifacts,
             private_inputs: Artifacts::open(&state.dir("private")?, policy().secrecy(Secrecy::Private))?,
             hosts_file,
             _files: files,

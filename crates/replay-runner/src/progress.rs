@@ -29,8 +29,6 @@ pub enum Event<'a> {
     },
     /// It is dead and gone.
     StageEnded(&'a StageReport),
-    /// Something a person should know.
-    Note(&'a str),
 }
 
 /// Whoever listens.

@@ -47,7 +47,7 @@ pub async fn replay(
     let report = Report {
         status: outcome.status,
         code: outcome.code,
-        message,
+        message: shortened(message),
         fault: outcome.fault,
         observed_metrics: metrics,
         spread: seen.spread,
@@ -114,5 +114,14 @@ fn sandbox(host: &Host, prepared: &Prepared, room: &RunDir, cpuset: String) -> S
         hosts_file: host.hosts_file.clone(),
         secrets,
         markers,
+    }
+}
+
+/// A message is for a person; what names things in it may have been chosen by a miner.
+fn shortened(message: String) -> String {
+    const LONGEST: usize = 1024;
+    match message.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &message[..end]),
+        None => message,
     }
 }

@@ -14,7 +14,7 @@ use crate::failure::Failure;
 use crate::metrics::ResultFile;
 use crate::progress::{Event, Progress};
 use crate::sandbox::{Network, PRIVATE, Sandbox, Stage, StageEnd, StageRun};
-use crate::tree::Protected;
+use crate::tree::{Protected, Stale, write_blank_layer};
 use crate::workspace::{FrozenLayer, Scratch, Workspace};
 
 /// The variable that a benchmark prints when it refuses a submission by itself.
@@ -134,11 +134,8 @@ impl Stages<'_> {
             .chain([&self.side.base])
             .map(PathBuf::as_path)
             .collect();
-        let tree = self.work_tree(&layers)?;
+        let (_blank, tree) = self.blanked_tree(&layers, &spec.outputs)?;
         let scored = spec.commands.score.is_some();
-        for stale in spec.result_path.iter().chain(&spec.outputs) {
-            tree.remove_file(stale)?;
-        }
         let private = if scored { None } else { self.private };
         let stage = Stage {
             name: "benchmark",
@@ -177,7 +174,7 @@ impl Stages<'_> {
         let limits = &self.spec.limits;
         let outputs = Scratch::mount(&self.next_dir(), limits.workspace.get(), limits.workspace_files)?;
         debug_span!("copy_outputs")
-            .in_scope(|| benchmarked.copy_outputs(&self.spec.outputs, outputs.path(), self.protected))?;
+            .in_scope(|| benchmarked.copy_outputs(&self.spec.outputs, outputs.path(), self.protected, self.cancel))?;
         drop(benchmarked);
         let layers: Vec<&Path> = self
             .side
@@ -186,10 +183,7 @@ impl Stages<'_> {
             .map(PathBuf::as_path)
             .chain([outputs.path(), &self.side.base])
             .collect();
-        let tree = self.work_tree(&layers)?;
-        if let Some(stale) = &self.spec.result_path {
-            tree.remove_file(stale)?;
-        }
+        let (_blank, tree) = self.blanked_tree(&layers, &[])?;
         let stage = Stage {
             name: "score",
             command,
@@ -306,6 +300,26 @@ impl Stages<'_> {
             add(env::HELDOUT_MANIFEST, format!("{PRIVATE}/manifest.json"));
         }
         variables
+    }
+
+    /// A work tree in which neither the result nor any of `outputs` is there
+    /// yet, whoever wrote an earlier one.
+    fn blanked_tree(&mut self, layers: &[&Path], outputs: &[String]) -> Result<(Option<Scratch>, Workspace), Failure> {
+        let mut stale = Vec::new();
+        if let Some(result) = &self.spec.result_path {
+            stale.extend(Stale::find(layers, result, false)?);
+        }
+        for output in outputs.iter().filter(|output| Some(*output) != self.spec.result_path.as_ref()) {
+            stale.extend(Stale::find(layers, output, true)?);
+        }
+        if stale.is_empty() {
+            return Ok((None, self.work_tree(layers)?));
+        }
+        let blank = Scratch::mount(&self.next_dir(), 4 << 20, 4096)?;
+        write_blank_layer(&stale, blank.path(), self.protected.seconds())?;
+        let layers: Vec<&Path> = std::iter::once(blank.path()).chain(layers.iter().copied()).collect();
+        let tree = self.work_tree(&layers)?;
+        Ok((Some(blank), tree))
     }
 
     fn work_tree(&mut self, layers: &[&Path]) -> Result<Workspace, Failure> {

@@ -230,7 +230,7 @@ mod tests {
 
     #[test]
     fn nesting_up_to_the_limit_is_read() {
-        let deep = format!("{}{}", "[".repeat(MAX_DEPTH), "]".repeat(MAX_DEPTH));
+        let deep = format!("{}{}", "[".repeat(128), "]".repeat(128));
         assert_eq!(canonicalize(deep.as_bytes()).as_deref(), Ok(deep.as_str()));
     }
 }

@@ -171,7 +171,7 @@ mod tests {
 
     fn rules(allowed: &[&str], protected: &[&str]) -> AllowedPaths {
         let own = |list: &[&str]| list.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>();
-        AllowedPaths::new(&own(allowed), &own(protected)).unwrap()
+        AllowedPaths::new(&own(allowed), &own(protected)).expect("entries compile")
     }
 
     #[test]

@@ -193,58 +193,60 @@ pub fn escaped(path: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use UnsafeReason as R;
 
     #[test]
     fn every_spelling_of_an_unsafe_path_is_refused_with_its_reason() {
         let long_name = format!("src/{}", "x".repeat(300));
         let long_path = "abcdefg/".repeat(625) + "x";
         let deep = "d/".repeat(400) + "x";
-        let cases: &[(&[u8], R)] = &[
-            (b"", R::Empty),
-            (b"/etc/x", R::Absolute),
-            (b"/", R::Absolute),
-            (b"../x", R::DotComponent),
-            (b"src/../../x", R::DotComponent),
-            (b"src/..", R::DotComponent),
-            (b"src/./b", R::DotComponent),
-            (b".", R::DotComponent),
-            (b"..\\x", R::DotComponent),
-            (b"src//b", R::EmptyComponent),
-            (b"src/b/", R::EmptyComponent),
-            (b".git", R::GitDirectory),
-            (b".git/hooks/post-checkout", R::GitDirectory),
-            (b"src/.git/config", R::GitDirectory),
-            (b".GIT/config", R::GitDirectory),
-            (b".gIt", R::GitDirectory),
-            (b"git~1/config", R::GitDirectory),
-            (b"GIT~12/config", R::GitDirectory),
-            (b".git./config", R::GitDirectory),
-            (b".git /config", R::GitDirectory),
-            (b".git . ./config", R::GitDirectory),
-            (b".git::$INDEX_ALLOCATION/config", R::GitDirectory),
-            (b".git:x/config", R::GitDirectory),
-            (b".git\\config", R::GitDirectory),
-            (b"src\\.git\\config", R::GitDirectory),
-            (".g\u{200c}it/config".as_bytes(), R::GitDirectory),
-            (".gi\u{200d}t".as_bytes(), R::GitDirectory),
-            (".g\u{200f}it".as_bytes(), R::ControlCharacter),
-            ("a\u{202e}yp.b".as_bytes(), R::ControlCharacter),
-            ("a\u{feff}".as_bytes(), R::ControlCharacter),
-            ("a\u{200b}".as_bytes(), R::ControlCharacter),
-            ("a\u{85}".as_bytes(), R::ControlCharacter),
-            (b"a\0b", R::ControlCharacter),
-            (b"a\nb", R::ControlCharacter),
-            (b"a\tb", R::ControlCharacter),
-            (b"a\rb", R::ControlCharacter),
-            (b"a\r", R::ControlCharacter),
-            (b"a\x1b[2J", R::ControlCharacter),
-            (b"a\x7f", R::ControlCharacter),
-            (b"a\xff", R::NotUtf8),
-            (b"\xed\xa0\x80", R::NotUtf8),
-            (long_name.as_bytes(), R::ComponentTooLong),
-            (long_path.as_bytes(), R::PathTooLong),
-            (deep.as_bytes(), R::TooDeep),
+        let cases: &[(&[u8], UnsafeReason)] = &[
+            (b"", UnsafeReason::Empty),
+            (b"/etc/x", UnsafeReason::Absolute),
+            (b"/", UnsafeReason::Absolute),
+            (b"../x", UnsafeReason::DotComponent),
+            (b"src/../../x", UnsafeReason::DotComponent),
+            (b"src/..", UnsafeReason::DotComponent),
+            (b"src/./b", UnsafeReason::DotComponent),
+            (b".", UnsafeReason::DotComponent),
+            (b"..\\x", UnsafeReason::DotComponent),
+            (b"src//b", UnsafeReason::EmptyComponent),
+            (b"src/b/", UnsafeReason::EmptyComponent),
+            (b".git", UnsafeReason::GitDirectory),
+            (b".git/hooks/post-checkout", UnsafeReason::GitDirectory),
+            (b"src/.git/config", UnsafeReason::GitDirectory),
+            (b".GIT/config", UnsafeReason::GitDirectory),
+            (b".gIt", UnsafeReason::GitDirectory),
+            (b"git~1/config", UnsafeReason::GitDirectory),
+            (b"GIT~12/config", UnsafeReason::GitDirectory),
+            (b".git./config", UnsafeReason::GitDirectory),
+            (b".git /config", UnsafeReason::GitDirectory),
+            (b".git . ./config", UnsafeReason::GitDirectory),
+            (
+                b".git::$INDEX_ALLOCATION/config",
+                UnsafeReason::GitDirectory,
+            ),
+            (b".git:x/config", UnsafeReason::GitDirectory),
+            (b".git\\config", UnsafeReason::GitDirectory),
+            (b"src\\.git\\config", UnsafeReason::GitDirectory),
+            (".g\u{200c}it/config".as_bytes(), UnsafeReason::GitDirectory),
+            (".gi\u{200d}t".as_bytes(), UnsafeReason::GitDirectory),
+            (".g\u{200f}it".as_bytes(), UnsafeReason::ControlCharacter),
+            ("a\u{202e}yp.b".as_bytes(), UnsafeReason::ControlCharacter),
+            ("a\u{feff}".as_bytes(), UnsafeReason::ControlCharacter),
+            ("a\u{200b}".as_bytes(), UnsafeReason::ControlCharacter),
+            ("a\u{85}".as_bytes(), UnsafeReason::ControlCharacter),
+            (b"a\0b", UnsafeReason::ControlCharacter),
+            (b"a\nb", UnsafeReason::ControlCharacter),
+            (b"a\tb", UnsafeReason::ControlCharacter),
+            (b"a\rb", UnsafeReason::ControlCharacter),
+            (b"a\r", UnsafeReason::ControlCharacter),
+            (b"a\x1b[2J", UnsafeReason::ControlCharacter),
+            (b"a\x7f", UnsafeReason::ControlCharacter),
+            (b"a\xff", UnsafeReason::NotUtf8),
+            (b"\xed\xa0\x80", UnsafeReason::NotUtf8),
+            (long_name.as_bytes(), UnsafeReason::ComponentTooLong),
+            (long_path.as_bytes(), UnsafeReason::PathTooLong),
+            (deep.as_bytes(), UnsafeReason::TooDeep),
         ];
         for (path, reason) in cases {
             let got = check_safe(path).map_err(|e| e.reason());
@@ -300,7 +302,7 @@ mod tests {
             b"\xff\xfe",
             &[b'/'; 9999],
         ] {
-            let message = check_safe(path).unwrap_err().to_string();
+            let message = check_safe(path).expect_err("unsafe").to_string();
             assert!(!message.chars().any(misleads), "{message:?}");
             assert!(message.len() < 1000);
         }

@@ -180,7 +180,7 @@ mod tests {
 
     #[test]
     fn a_tag_comes_before_a_branch_and_is_peeled() {
-        let id = |digit: u8| Oid::from_bytes(&[digit; 20]).unwrap();
+        let id = |digit: u8| Oid::from_bytes(&[digit; 20]).expect("an id");
         let heads = vec![
             ("HEAD".to_owned(), id(1)),
             ("refs/heads/main".to_owned(), id(1)),

@@ -68,7 +68,6 @@ impl Progress for Live {
                     stage.peak_memory_bytes >> 20
                 );
             }
-            Event::Note(note) => eprintln!("  {note}"),
             _ => {}
         }
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 use protocol::report::{Report, Timing};
-use protocol::{Code, Outcome};
+use protocol::{Code, Outcome, Status};
 use replay_runner::failure::Failure;
 use replay_runner::host::Host;
 use replay_runner::receipt::{self, ReceiptError, ReceiptKey};
@@ -53,22 +53,31 @@ const CANCEL_PATIENCE: Duration = Duration::from_secs(8);
 
 pub(crate) async fn run(args: &RunArgs, global: &Global) -> u8 {
     let cancel = cancel_on_signal();
-    let report = match replayed(args, global, &cancel).await {
-        Ok(report) => report,
+    let (report, receipt) = match replayed(args, global, &cancel).await {
+        Ok(ended) => ended,
         Err(Refused::Usage(message)) => {
             eprintln!("replay-runner: {message}");
             return USAGE;
         }
-        Err(Refused::Failure(failure)) => unprepared(failure),
+        Err(Refused::Failure(failure)) => (unprepared(failure), ReceiptWritten::AsAsked),
     };
     if let Err(error) = print(&report, args.json) {
         eprintln!("replay-runner: the report could not be written: {error}");
         return 1;
     }
-    report.status.exit_code()
+    match receipt {
+        ReceiptWritten::AsAsked => report.status.exit_code(),
+        ReceiptWritten::No => Status::Error.exit_code(),
+    }
 }
 
-async fn replayed(args: &RunArgs, global: &Global, cancel: &CancellationToken) -> Result<Report, Refused> {
+/// Whether the receipt that was asked for, if one was, is there.
+enum ReceiptWritten {
+    AsAsked,
+    No,
+}
+
+async fn replayed(args: &RunArgs, global: &Global, cancel: &CancellationToken) -> Result<(Report, ReceiptWritten), Refused> {
     let request = args.request.request(&args.task)?;
     let state = global.state()?;
     // Before the replay: whoever wants a receipt should not learn after an hour
@@ -82,14 +91,17 @@ async fn replayed(args: &RunArgs, global: &Global, cancel: &CancellationToken) -
     match (key, &args.receipt, &replayed.spec) {
         (Some(key), Some(path), Some(spec)) => {
             let receipt = key.sign(spec, &replayed.report, host.receipt_facts());
-            receipt.and_then(|receipt| receipt::write(path, &receipt)).map_err(|error| unsigned(&error))?;
+            if let Err(error) = receipt.and_then(|receipt| receipt::write(path, &receipt)) {
+                eprintln!("replay-runner: there is no receipt: {error}");
+                return Ok((replayed.report, ReceiptWritten::No));
+            }
         }
         (Some(_), Some(path), None) => {
             eprintln!("replay-runner: nothing could be pinned, so there is no receipt to write to {}", path.display());
         }
         _ => {}
     }
-    Ok(replayed.report)
+    Ok((replayed.report, ReceiptWritten::AsAsked))
 }
 
 fn unsigned(error: &ReceiptError) -> Refused {

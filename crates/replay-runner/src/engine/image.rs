@@ -58,7 +58,10 @@ impl Engine {
     }
 
     async fn pull(&self, reference: &str, progress: ImageProgress<'_>) -> Result<(), EngineError> {
-        let options = CreateImageOptionsBuilder::new().from_image(reference).build();
+        // Without a tag the engine would pull every one that there is.
+        let last = reference.rsplit('/').next().unwrap_or(reference);
+        let tag = if last.contains(':') || last.contains('@') { "" } else { "latest" };
+        let options = CreateImageOptionsBuilder::new().from_image(reference).tag(tag).build();
         let mut steps = Box::pin(self.docker.create_image(Some(options), None, None));
         let mut layers = std::collections::HashMap::new();
         // A registry that accepts the connection and then says nothing.

@@ -254,7 +254,8 @@ mod tests {
             allow_binary: false,
             allow_executable: false,
         };
-        let allowed = AllowedPaths::new(&rules.allowed_paths, &rules.protected_paths).unwrap();
+        let allowed =
+            AllowedPaths::new(&rules.allowed_paths, &rules.protected_paths).expect("rules compile");
         let announced = ["src/a", "src/eval/a", "eval/a", "src/a.pyc", "src/.git/a"];
         let judge = Judge {
             rules: &rules,

@@ -207,7 +207,7 @@ mod tests {
     #[test]
     fn the_diff_line_names_a_file_only_if_both_halves_agree() {
         let path = |text: &str| {
-            common_name(text.as_bytes()).map(|(old, _)| String::from_utf8(old.path).unwrap())
+            common_name(text.as_bytes()).map(|(old, _)| String::from_utf8(old.path).expect("UTF-8"))
         };
         assert_eq!(path("a/src/x b/src/x").as_deref(), Some("src/x"));
         assert_eq!(path("a/my file b/my file").as_deref(), Some("my file"));

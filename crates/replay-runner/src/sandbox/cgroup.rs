@@ -95,6 +95,20 @@ impl StageCgroup {
     }
 }
 
+/// Every runner, alive or dead, of which there is a cgroup.
+pub fn owners() -> std::collections::BTreeSet<String> {
+    let names = |dir: PathBuf| children(&dir).filter_map(|child| child.file_name()?.to_str().map(str::to_owned)).collect::<Vec<_>>();
+    let mut owners = std::collections::BTreeSet::new();
+    for root in hierarchies() {
+        owners.extend(names(root.join(PARENT)));
+        let slices = names(root.join("replayrunner.slice"));
+        owners.extend(slices.iter().filter_map(|name| {
+            Some(name.strip_prefix("replayrunner-")?.strip_suffix(".slice")?.to_owned())
+        }));
+    }
+    owners
+}
+
 /// Removes every cgroup of the runner `owner`.
 pub fn remove(owner: &str) {
     for root in hierarchies() {

@@ -81,7 +81,8 @@ impl Sandbox {
             cpuset_cpus: Some(self.cpuset.clone()),
             shm_size: Some(signed(limits.shared_memory.get())),
             ulimits: Some(vec![
-                ulimit("core", 0),
+                // One byte, not none: a core pattern that is a pipe ignores 0 (core(5)).
+                ulimit("core", 1),
                 ulimit("nofile", limits.open_files),
                 ulimit("fsize", limits.file_size.get()),
                 ulimit("memlock", 65_536),

@@ -17,7 +17,7 @@ use crate::engine::{Ended, EngineError, Killed};
 use crate::metrics::MarkerScanner;
 
 /// How long the engine may take to kill before the kernel is asked directly.
-const KILL_PATIENCE: Duration = Duration::from_millis(400);
+const KILL_PATIENCE: Duration = Duration::from_millis(250);
 /// How long the engine may take to notice that all processes are dead.
 const DEATH_PATIENCE: Duration = Duration::from_secs(30);
 /// How often it is asked then.
@@ -174,10 +174,12 @@ impl Sandbox {
             (&mut exit.0).await.map_err(|_| EngineError::Lost { call: "wait" })??;
             Ok::<_, EngineError>(killed)
         };
-        if let Ok(killed) = tokio::time::timeout(KILL_PATIENCE, by_engine).await {
-            return Ok(killed?);
+        match tokio::time::timeout(KILL_PATIENCE, by_engine).await {
+            Ok(Ok(killed)) => return Ok(killed),
+            Ok(Err(error)) if error.is_not_found() => return Err(error.into()),
+            Ok(Err(error)) => tracing::warn!(%error, "the engine did not kill; killing the cgroup"),
+            Err(_) => tracing::warn!("the engine is slow to kill; killing the cgroup"),
         }
-        tracing::warn!("the engine is slow to kill; killing the cgroup");
         cgroup.kill_all();
         self.await_dead(id, exit).await?;
         Ok(Killed::Now)

@@ -1,6 +1,6 @@
 //! Cores are given out one replay at a time, across all runners of a host, so
 //! that a neighbour's benchmark cannot disturb a measurement. Cores from one
-//! replay to the next are whole; those who wait queue in order.
+//! replay to the next are whole; of those who wait, one at a time looks for free ones.
 
 use std::fs::File;
 use std::path::PathBuf;

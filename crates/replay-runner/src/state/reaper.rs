@@ -46,6 +46,11 @@ pub async fn reap(state: &State, engine: Option<&Engine>) -> Result<Reaped, Stat
         }
     }
     remove_orphaned_run_dirs(state, &owners)?;
+    for owner in cgroup::owners() {
+        if !owners.join(format!("{owner}.lock")).exists() {
+            cgroup::remove(&owner);
+        }
+    }
     Ok(reaped)
 }
 
@@ -90,8 +95,11 @@ async fn remove_containers(
         let known_dead = dead.iter().any(|owner| owner.id == container.owner);
         let lockless = !owners.join(format!("{}.lock", container.owner)).exists();
         if known_dead || lockless {
-            engine.remove(&container.id).await?;
-            count += 1;
+            // One container that cannot be removed keeps nothing else from it.
+            match engine.remove(&container.id).await {
+                Ok(()) => count += 1,
+                Err(error) => tracing::warn!(%error, "a dead runner's container could not be removed"),
+            }
         }
     }
     Ok(count)

@@ -17,7 +17,7 @@ impl PatchedTree {
         for change in self.changes() {
             if let ChangeKind::Write { executable, .. } = &change.kind {
                 let content = self.content(change)?.unwrap_or_default();
-                writer.file(&change.path, &content, *executable)?;
+                writer.file(&change.path, &mut &content[..], *executable)?;
             }
         }
         for path in self.vanished()? {

@@ -4,6 +4,7 @@
 //! Owner, modes and times are the same on every host. Whatever is written or
 //! read here is reached beneath one open directory, through no symbolic link.
 
+mod blank;
 mod layer;
 mod pristine;
 mod protected;
@@ -14,6 +15,7 @@ use std::io;
 use nix::errno::Errno;
 use protocol::Code;
 
+pub use blank::{Stale, write_blank_layer};
 pub use pristine::Pristine;
 pub use protected::Protected;
 

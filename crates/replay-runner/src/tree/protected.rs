@@ -48,6 +48,11 @@ impl Protected {
         self.files.values()
     }
 
+    /// The time that everything in the tree carries, in seconds since 1970.
+    pub fn seconds(&self) -> i64 {
+        self.seconds
+    }
+
     /// Room in bytes for all of them, in pages, with their directories.
     pub fn room_bytes(&self) -> u64 {
         let content: u64 = self.files.values().map(|entry| entry.size).sum();
@@ -111,10 +116,8 @@ impl Protected {
                     writer.symlink(&entry.path, target.as_encoded_bytes())?;
                 }
                 kind => {
-                    let mut content = Vec::new();
-                    File::from(beneath(&pristine, &entry.path, OFlag::O_RDONLY, 0)?)
-                        .read_to_end(&mut content)?;
-                    writer.file(&entry.path, &content, kind == EntryKind::Executable)?;
+                    let mut content = File::from(beneath(&pristine, &entry.path, OFlag::O_RDONLY, 0)?);
+                    writer.file(&entry.path, &mut content, kind == EntryKind::Executable)?;
                 }
             }
         }
@@ -237,9 +240,9 @@ fn kind(stat: &FileStat) -> SFlag {
 /// was removed and made again.
 fn is_opaque(directory: &impl AsFd) -> bool {
     let mut value = [0u8; 8];
-    ["trusted.overlay.opaque", "user.overlay.opaque"]
-        .iter()
-        .any(|name| matches!(rustix::fs::fgetxattr(directory, *name, &mut value[..]), Ok(len) if len > 0))
+    // Any program may set the attribute of the same name below `user.`: it means
+    // nothing to a mount like ours.
+    matches!(rustix::fs::fgetxattr(directory, "trusted.overlay.opaque", &mut value[..]), Ok(len) if len > 0)
 }
 
 /// Compares two files piece by piece; either may be large.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::Write as _;
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
@@ -47,13 +47,13 @@ impl Writer {
     pub(super) fn file(
         &mut self,
         path: &str,
-        content: &[u8],
+        content: &mut dyn io::Read,
         executable: bool,
     ) -> Result<(), TreeError> {
         let name = self.enter(path)?;
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL;
         let mut file = File::from(beneath(self.current(), name, flags, 0o600)?);
-        file.write_all(content)?;
+        io::copy(content, &mut file)?;
         self.normalise(&file, if executable { 0o755 } else { 0o644 })?;
         futimens(&file, &self.time, &self.time)?;
         Ok(())
@@ -93,6 +93,15 @@ impl Writer {
     pub(super) fn whiteout(&mut self, path: &str) -> Result<(), TreeError> {
         let name = self.enter(path)?;
         mknodat(self.current(), name, SFlag::S_IFCHR, Mode::empty(), 0)?;
+        Ok(())
+    }
+
+    /// Makes a directory that hides the contents of the same one below.
+    pub(super) fn opaque_directory(&mut self, path: &str) -> Result<(), TreeError> {
+        self.directory(path)?;
+        let flags = rustix::fs::XattrFlags::empty();
+        rustix::fs::fsetxattr(self.current(), "trusted.overlay.opaque", b"y", flags)
+            .map_err(|errno| Errno::from_raw(errno.raw_os_error()))?;
         Ok(())
     }
 

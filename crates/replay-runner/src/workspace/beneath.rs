@@ -9,7 +9,6 @@ use std::path::Path;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use nix::sys::stat::{FileStat, SFlag, fstat};
-use nix::unistd::{UnlinkatFlags, unlinkat};
 
 /// Opens `path` below `dir` with `flags` beside the safe ones.
 pub(super) fn open(dir: impl AsFd, path: &Path, flags: OFlag) -> Result<File, Errno> {
@@ -47,22 +46,4 @@ pub(super) fn is_directory(stat: &FileStat) -> bool {
 
 fn kind(stat: &FileStat) -> SFlag {
     SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT
-}
-
-/// Removes the file `path` below `dir`, if there is one and no symbolic link
-/// leads to it. A directory of that name stays.
-pub(super) fn remove_file(dir: &File, path: &Path) -> Result<(), Errno> {
-    let (Some(name), parent) = (path.file_name(), path.parent()) else { return Ok(()) };
-    let parent = match parent.filter(|parent| !parent.as_os_str().is_empty()) {
-        None => dir.try_clone().map_err(|_| Errno::EBADF)?,
-        Some(parent) => match open(dir, parent, OFlag::O_PATH | OFlag::O_DIRECTORY) {
-            Ok(parent) => parent,
-            Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP) => return Ok(()),
-            Err(errno) => return Err(errno),
-        },
-    };
-    match unlinkat(&parent, name, UnlinkatFlags::NoRemoveDir) {
-        Ok(()) | Err(Errno::ENOENT | Errno::EISDIR) => Ok(()),
-        Err(errno) => Err(errno),
-    }
 }

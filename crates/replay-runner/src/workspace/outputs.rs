@@ -10,6 +10,7 @@ use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use protocol::Code;
+use tokio_util::sync::CancellationToken;
 
 use super::{Workspace, WorkspaceError, beneath};
 use crate::sandbox::SANDBOX_UID;
@@ -31,6 +32,9 @@ pub enum OutputError {
     /// More than the work tree may hold.
     #[error("the outputs are larger than the work tree may be")]
     TooLarge,
+    /// Somebody asked to stop.
+    #[error("stopped by a signal")]
+    Cancelled,
     /// This host's doing.
     #[error(transparent)]
     Workspace(#[from] WorkspaceError),
@@ -43,6 +47,7 @@ impl OutputError {
             Self::Missing(_) => Code::ResultMissing,
             Self::NotAFile(_) => Code::ResultNotAFile,
             Self::TooLarge => Code::ResultTooLarge,
+            Self::Cancelled => Code::Cancelled,
             Self::Workspace(error) => error.code(),
         }
     }
@@ -52,7 +57,13 @@ impl Workspace {
     /// Copies `outputs` into the empty directory `layer`. What stands in place
     /// of a protected file, or of a directory that leads to one, is left out: the
     /// score stage sees them pristine.
-    pub fn copy_outputs(&self, outputs: &[String], layer: &Path, protected: &Protected) -> Result<(), OutputError> {
+    pub fn copy_outputs(
+        &self,
+        outputs: &[String],
+        layer: &Path,
+        protected: &Protected,
+        cancel: &CancellationToken,
+    ) -> Result<(), OutputError> {
         let root = beneath::open_root(self.path()).map_err(WorkspaceError::io("opening the work tree"))?;
         for output in outputs {
             let name = output.trim_end_matches('/');
@@ -61,7 +72,7 @@ impl Workspace {
                 Errno::ELOOP | Errno::ENXIO | Errno::EXDEV => OutputError::NotAFile(output.clone()),
                 other => WorkspaceError::io("opening an output")(other).into(),
             })?;
-            let copy = Copy { output, layer, protected };
+            let copy = Copy { output, layer, protected, cancel };
             copy.parents(Path::new(name))?;
             copy.entry(&file, Path::new(name), 0)?;
         }
@@ -73,10 +84,14 @@ struct Copy<'a> {
     output: &'a str,
     layer: &'a Path,
     protected: &'a Protected,
+    cancel: &'a CancellationToken,
 }
 
 impl Copy<'_> {
     fn entry(&self, file: &File, path: &Path, depth: usize) -> Result<(), OutputError> {
+        if self.cancel.is_cancelled() {
+            return Err(OutputError::Cancelled);
+        }
         let stat = beneath::stat(file).map_err(WorkspaceError::io("looking at an output"))?;
         if self.protected.contains(path) {
             return Ok(());

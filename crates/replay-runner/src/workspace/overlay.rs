@@ -1,6 +1,7 @@
 //! Layers upon layers: the mount that a stage works in.
 
-use std::fs;
+use std::fs::{self, File};
+use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 
@@ -51,14 +52,20 @@ impl Workspace {
         chown(&upper, Some(SANDBOX_UID), Some(SANDBOX_UID)).map_err(WorkspaceError::io("giving away a layer"))?;
         let merged = dir.join("merged");
         fs::create_dir_all(&merged).map_err(WorkspaceError::io("making a mount point"))?;
-        let lower: Vec<String> = layers.iter().map(|layer| layer.display().to_string()).collect();
+        // The kernel shows these options inside the container as they were given:
+        // open directories name no path of this host.
+        let open = |path: &Path| beneath::open_root(path).map_err(WorkspaceError::io("opening a layer"));
+        let lowers: Vec<File> = layers.iter().map(|layer| open(layer)).collect::<Result<_, _>>()?;
+        let (upper, work) = (open(&upper)?, open(&work)?);
+        let name = |file: &File| format!("/proc/self/fd/{}", file.as_raw_fd());
+        let lower: Vec<String> = lowers.iter().map(name).collect();
         // Without redirects and metadata copies a layer holds whole files at
         // their own paths, so that what a stage changed can be read off it.
         let options = format!(
             "lowerdir={},upperdir={},workdir={},index=off,redirect_dir=off,metacopy=off,xino=off",
             lower.join(":"),
-            upper.display(),
-            work.display()
+            name(&upper),
+            name(&work)
         );
         let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
         mount(Some("overlay"), &merged, Some("overlay"), flags, Some(options.as_str()))
@@ -79,12 +86,6 @@ impl Workspace {
     /// Whether it can take no more.
     pub fn is_full(&self) -> bool {
         self.scratch.is_full()
-    }
-
-    /// Removes the file `path`, so that a later one is the stage's own.
-    pub fn remove_file(&self, path: &str) -> Result<(), WorkspaceError> {
-        let root = beneath::open_root(self.path()).map_err(WorkspaceError::io("opening the work tree"))?;
-        beneath::remove_file(&root, Path::new(path)).map_err(WorkspaceError::io("removing a stale result"))
     }
 
     /// Ends it and keeps what was written as a layer.
