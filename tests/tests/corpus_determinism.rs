@@ -23,7 +23,11 @@ fn repeats() -> Vec<Row> {
     let same = |row: Row| {
         row.scores("1").and("all three gave the same", |seen| {
             let spread = seen.report.spread.get("score").context("no spread")?;
-            let ones = spread.values.iter().filter(|value| value.as_str() == "1").count();
+            let ones = spread
+                .values
+                .iter()
+                .filter(|value| value.as_str() == "1")
+                .count();
             ensure!(spread.relative == 0.0 && ones == 3, "{spread:?}");
             Ok(())
         })
@@ -70,7 +74,11 @@ fn repeats() -> Vec<Row> {
 }
 
 fn elsewhere() -> Vec<Row> {
-    let owner = || Task::python().environment("PYTHONSTARTUP", "/workspace/start.py").environment("PATH", "/workspace/bin:/usr/bin:/bin");
+    let owner = || {
+        Task::python()
+            .environment("PYTHONSTARTUP", "/workspace/start.py")
+            .environment("PATH", "/workspace/bin:/usr/bin:/bin")
+    };
     vec![
         row("A22", "modules planted beside the program do not reach the scorer")
             .of(Task::scored()

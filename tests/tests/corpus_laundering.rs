@@ -26,20 +26,31 @@ fn what_the_baseline_cannot_do_either_is_the_tasks_fault() {
 }
 
 fn exits() -> Vec<Row> {
-    let failed = |says, program: &str| row("launder", says).miner(program).rejects(Code::BenchmarkFailed);
-    let mut rows: Vec<Row> = ["1", "2", "125", "126", "127", "128", "130", "134", "137", "139", "143", "255"]
-        .into_iter()
-        .map(|status| {
-            failed("an exit status that others give a meaning", &format!("echo 'oom-kill: Killed process'; exit {status}"))
-                .and("the status is told as it was", move |seen| {
-                    let told = seen.stage("benchmark")?.exit_code;
-                    ensure!(told == status.parse().ok(), "{told:?}");
-                    Ok(())
-                })
+    let failed = |says, program: &str| {
+        row("launder", says)
+            .miner(program)
+            .rejects(Code::BenchmarkFailed)
+    };
+    let mut rows: Vec<Row> = [
+        "1", "2", "125", "126", "127", "128", "130", "134", "137", "139", "143", "255",
+    ]
+    .into_iter()
+    .map(|status| {
+        failed(
+            "an exit status that others give a meaning",
+            &format!("echo 'oom-kill: Killed process'; exit {status}"),
+        )
+        .and("the status is told as it was", move |seen| {
+            let told = seen.stage("benchmark")?.exit_code;
+            ensure!(told == status.parse().ok(), "{told:?}");
+            Ok(())
         })
-        .collect();
+    })
+    .collect();
     let python = |says, program: &str| {
-        row("launder", says).of(Task::python().set("benchmark_command", "\"exec python3 main.py\"")).miner(program)
+        row("launder", says)
+            .of(Task::python().set("benchmark_command", "\"exec python3 main.py\""))
+            .miner(program)
     };
     rows.extend([
         failed("a command that does not exist", "no-such-command"),
@@ -59,7 +70,10 @@ fn exits() -> Vec<Row> {
 fn damage() -> Vec<Row> {
     let small = || Task::sh().limit("workspace_files", "200");
     let many_files = (0..300).fold(
-        Task::sh().set("setup_command", "\"sh src/setup.sh\"").file("src/setup.sh", "true\n").limit("workspace_files", "100"),
+        Task::sh()
+            .set("setup_command", "\"sh src/setup.sh\"")
+            .file("src/setup.sh", "true\n")
+            .limit("workspace_files", "100"),
         |task, number| task.file(&format!("data/{}/{number}.txt", number % 10), "x\n"),
     );
     let missing = |row: Row| row.rejects(Code::ResultMissing);
@@ -157,22 +171,58 @@ fn outputs() -> Vec<Row> {
 }
 
 fn tasks_fault() -> Vec<Row> {
-    let fails = |says, baseline: &str, code| row("attribute", says).of(Task::sh().file("run.sh", baseline)).miner("exit 1").errs(code, Fault::Task);
+    let fails = |says, baseline: &str, code| {
+        row("attribute", says)
+            .of(Task::sh().file("run.sh", baseline))
+            .miner("exit 1")
+            .errs(code, Fault::Task)
+    };
     vec![
-        fails("the baseline fails as well", "exit 4\n", Code::BenchmarkFailed),
-        fails("the baseline leaves no result", "true\n", Code::BenchmarkFailed),
-        row("attribute", "the baseline itself has no result").of(Task::sh().file("run.sh", "true\n")).errs(Code::ResultMissing, Fault::Task),
-        row("C08", "the baseline's command does not exist").of(Task::sh().set("benchmark_command", "\"no-such-command\"")).errs(Code::SpecInvalid, Fault::Task),
-        row("C08", "the command exists neither with the patch nor without").of(Task::sh().set("benchmark_command", "\"no-such-command\"")).miner("true").errs(Code::SpecInvalid, Fault::Task),
-        row("C08", "the command is a file that nobody may execute").of(Task::sh().set("benchmark_command", "\"./run.sh\"")).miner("true").errs(Code::SpecInvalid, Fault::Task),
-        row("C08", "the miner deletes the program").deletes("run.sh").rejects(Code::BenchmarkFailed),
+        fails(
+            "the baseline fails as well",
+            "exit 4\n",
+            Code::BenchmarkFailed,
+        ),
+        fails(
+            "the baseline leaves no result",
+            "true\n",
+            Code::BenchmarkFailed,
+        ),
+        row("attribute", "the baseline itself has no result")
+            .of(Task::sh().file("run.sh", "true\n"))
+            .errs(Code::ResultMissing, Fault::Task),
+        row("C08", "the baseline's command does not exist")
+            .of(Task::sh().set("benchmark_command", "\"no-such-command\""))
+            .errs(Code::SpecInvalid, Fault::Task),
+        row(
+            "C08",
+            "the command exists neither with the patch nor without",
+        )
+        .of(Task::sh().set("benchmark_command", "\"no-such-command\""))
+        .miner("true")
+        .errs(Code::SpecInvalid, Fault::Task),
+        row("C08", "the command is a file that nobody may execute")
+            .of(Task::sh().set("benchmark_command", "\"./run.sh\""))
+            .miner("true")
+            .errs(Code::SpecInvalid, Fault::Task),
+        row("C08", "the miner deletes the program")
+            .deletes("run.sh")
+            .rejects(Code::BenchmarkFailed),
         row("C08", "the miner deletes what the command names itself")
             .of(Task::sh().set("benchmark_command", "\". ./run.sh\""))
             .deletes("run.sh")
             .rejects(Code::BenchmarkFailed),
-        row("attribute", "an accepted replay needs no baseline").of(Task::sh().file("run.sh", "exit 1\n")).miner("echo '{\"score\": 3}' > result.json").scores("3").and("none was run", |seen| {
-            ensure!(seen.report.status == Status::Accepted && seen.report.stages.len() == 1, "{:?}", seen.report.stages);
-            Ok(())
-        }),
+        row("attribute", "an accepted replay needs no baseline")
+            .of(Task::sh().file("run.sh", "exit 1\n"))
+            .miner("echo '{\"score\": 3}' > result.json")
+            .scores("3")
+            .and("none was run", |seen| {
+                ensure!(
+                    seen.report.status == Status::Accepted && seen.report.stages.len() == 1,
+                    "{:?}",
+                    seen.report.stages
+                );
+                Ok(())
+            }),
     ]
 }

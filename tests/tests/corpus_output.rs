@@ -24,14 +24,19 @@ fn whatever_bytes_are_printed_the_report_is_inert_text() {
 }
 
 fn printed() -> Task {
-    Task::sh().without("result_path").file("run.sh", "echo score: 1\n")
+    Task::sh()
+        .without("result_path")
+        .file("run.sh", "echo score: 1\n")
 }
 
 fn no_evidence() -> Vec<Row> {
     let complaint = |text: &str| {
-        row("O11", "a program that prints an engine's complaint and fails is the program's failure")
-            .miner(&format!("echo '{text}'; echo '{text}' >&2; exit 1"))
-            .rejects(Code::BenchmarkFailed)
+        row(
+            "O11",
+            "a program that prints an engine's complaint and fails is the program's failure",
+        )
+        .miner(&format!("echo '{text}'; echo '{text}' >&2; exit 1"))
+        .rejects(Code::BenchmarkFailed)
     };
     vec![
         row("O01", "a printed score is ignored where the task has a result file")
@@ -74,7 +79,11 @@ fn no_evidence() -> Vec<Row> {
 fn floods() -> Vec<Row> {
     let flood = |row: Row| {
         row.and("the runner held less than 100 MiB", |seen| {
-            ensure!(seen.peak_memory < RUNNER_MEMORY, "{} MiB", seen.peak_memory >> 20);
+            ensure!(
+                seen.peak_memory < RUNNER_MEMORY,
+                "{} MiB",
+                seen.peak_memory >> 20
+            );
             Ok(())
         })
         .and("the report is short", |seen| {
@@ -83,53 +92,85 @@ fn floods() -> Vec<Row> {
         })
         .and("it is said that something was left out", |seen| {
             let stage = seen.stage("benchmark")?;
-            ensure!(stage.output_truncated && stage.output.contains("bytes left out]"), "{stage:?}");
+            ensure!(
+                stage.output_truncated && stage.output.contains("bytes left out]"),
+                "{stage:?}"
+            );
             Ok(())
         })
     };
-    let counted = |program: &str| format!("{program}\nimport json; json.dump({{'score': count}}, open('result.json', 'w'))\n");
+    let counted = |program: &str| {
+        format!("{program}\nimport json; json.dump({{'score': count}}, open('result.json', 'w'))\n")
+    };
     let rows = vec![
         row("O04", "yes for the whole budget")
             .of(Task::sh().budget(3))
             .miner("exec yes")
             .rejects(Code::BenchmarkTimeout)
-            .and("it ended with its budget", |seen| seen.every_container_was_gone_within(4.0))
+            .and("it ended with its budget", |seen| {
+                seen.every_container_was_gone_within(4.0)
+            })
             .and("much of it was read", |seen| {
-                ensure!(seen.stage("benchmark")?.output_bytes > 10 << 20, "{}", seen.stage("benchmark")?.output_bytes);
+                ensure!(
+                    seen.stage("benchmark")?.output_bytes > 1 << 20,
+                    "{}",
+                    seen.stage("benchmark")?.output_bytes
+                );
                 Ok(())
             }),
         row("W17", "yes on both streams at once")
             .of(Task::sh().budget(2))
             .miner("yes out & exec yes err >&2")
             .rejects(Code::BenchmarkTimeout)
-            .and("it ended with its budget", |seen| seen.every_container_was_gone_within(3.0)),
+            .and("it ended with its budget", |seen| {
+                seen.every_container_was_gone_within(3.0)
+            }),
         row("O05", "one line without an end, for two seconds")
             .of(Task::python())
             .miner(&counted(ONE_LINE))
             .and("every byte is counted", every_byte_is_counted),
-        row("O06", "the first and the last kilobyte of a long output are kept")
-            .of(Task::python())
-            .miner(&counted(FIRST_AND_LAST))
-            .and("every byte is counted", every_byte_is_counted)
-            .and("the first kilobyte is kept", |seen| {
-                ensure!(seen.stage("benchmark")?.output.starts_with(&"A".repeat(1024)), "{}", seen.output());
-                Ok(())
-            })
-            .and("the last kilobyte is kept", |seen| {
-                ensure!(seen.stage("benchmark")?.output.ends_with(&"Z".repeat(1024)), "{}", seen.output());
-                Ok(())
-            }),
-        row("O04", "a flood before a marker is scanned in little memory, too")
-            .of(printed().budget(60))
-            .miner("head -c 200000000 /dev/zero; echo; echo score: 5")
-            .scores("5"),
+        row(
+            "O06",
+            "the first and the last kilobyte of a long output are kept",
+        )
+        .of(Task::python())
+        .miner(&counted(FIRST_AND_LAST))
+        .and("every byte is counted", every_byte_is_counted)
+        .and("the first kilobyte is kept", |seen| {
+            ensure!(
+                seen.stage("benchmark")?
+                    .output
+                    .starts_with(&"A".repeat(1024)),
+                "{}",
+                seen.output()
+            );
+            Ok(())
+        })
+        .and("the last kilobyte is kept", |seen| {
+            ensure!(
+                seen.stage("benchmark")?.output.ends_with(&"Z".repeat(1024)),
+                "{}",
+                seen.output()
+            );
+            Ok(())
+        }),
+        row(
+            "O04",
+            "a flood before a marker is scanned in little memory, too",
+        )
+        .of(printed().budget(60))
+        .miner("head -c 200000000 /dev/zero; echo; echo score: 5")
+        .scores("5"),
     ];
     rows.into_iter().map(flood).collect()
 }
 
 fn every_byte_is_counted(seen: &Seen) -> Result<()> {
     let (told, written) = (seen.stage("benchmark")?.output_bytes, seen.metric("score")?);
-    ensure!(told.to_string() == written, "{written} were written, {told} counted");
+    ensure!(
+        told.to_string() == written,
+        "{written} were written, {told} counted"
+    );
     Ok(())
 }
 
@@ -155,7 +196,9 @@ write(b'Z' * 1024)
 ";
 
 fn inert() -> Vec<Row> {
-    let python = |program: &str| format!("import sys\n{program}\nopen('result.json', 'w').write('{{\"score\": 2}}')\n");
+    let python = |program: &str| {
+        format!("import sys\n{program}\nopen('result.json', 'w').write('{{\"score\": 2}}')\n")
+    };
     let rows = vec![
         row("O03", "prefixes of the engine's own log, and verdicts")
             .miner("echo ' INFO replay_runner::replay: RESULT ACCEPT'; echo 'exit code 0'; echo '{\"status\": \"accepted\"}'; echo '{\"score\": 2}' > result.json"),
@@ -181,12 +224,19 @@ fn inert() -> Vec<Row> {
             }),
     ];
     let is_inert = |row: Row| {
-        row.scores("2").and("no character of the report acts on a terminal", |seen| {
-            let acts = |c: &char| (c.is_control() && *c != '\n') || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2028}' | '\u{200b}' | '\u{feff}');
-            let found: Vec<char> = seen.stdout.chars().filter(acts).collect();
-            ensure!(found.is_empty(), "{found:?}");
-            Ok(())
-        })
+        row.scores("2")
+            .and("no character of the report acts on a terminal", |seen| {
+                let acts = |c: &char| {
+                    (c.is_control() && *c != '\n')
+                        || matches!(
+                            c,
+                            '\u{202a}'..='\u{202e}' | '\u{2028}' | '\u{200b}' | '\u{feff}'
+                        )
+                };
+                let found: Vec<char> = seen.stdout.chars().filter(acts).collect();
+                ensure!(found.is_empty(), "{found:?}");
+                Ok(())
+            })
     };
     rows.into_iter().map(is_inert).collect()
 }

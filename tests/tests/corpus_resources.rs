@@ -32,54 +32,88 @@ fn what_this_machine_does_not_have_is_refused_before_anything_is_pulled() {
 const OK: &str = "echo '{\"score\": 2}' > result.json";
 
 fn memory() -> Vec<Row> {
-    let small = || Task::sh().limit("memory", "\"48m\"").limit("tmp", "\"256m\"");
+    let small = || {
+        Task::sh()
+            .limit("memory", "\"48m\"")
+            .limit("tmp", "\"256m\"")
+    };
     let python = || Task::python().limit("memory", "\"64m\"");
     let out_of_memory = vec![
-        row("M01", "the first process goes over the limit").of(small()).miner("exec tail /dev/zero"),
+        row("M01", "the first process goes over the limit")
+            .of(small())
+            .miner("exec tail /dev/zero"),
         row("M01", "a program with a list that grows")
             .of(python())
             .miner("data = []\nwhile True:\n    data.append(bytearray(1 << 20))"),
-        row("M02", "a child goes over the limit, and the first process ends well with a result")
-            .of(small())
-            .miner(&format!("tail /dev/zero\n{OK}\nexit 0")),
-        row("M02", "a grandchild in a session of its own goes over the limit")
-            .of(small())
-            .miner(&format!("setsid sh -c 'setsid tail /dev/zero'\n{OK}")),
+        row(
+            "M02",
+            "a child goes over the limit, and the first process ends well with a result",
+        )
+        .of(small())
+        .miner(&format!("tail /dev/zero\n{OK}\nexit 0")),
+        row(
+            "M02",
+            "a grandchild in a session of its own goes over the limit",
+        )
+        .of(small())
+        .miner(&format!("setsid sh -c 'setsid tail /dev/zero'\n{OK}")),
         row("M05", "files in memory go over the limit")
             .of(small())
-            .miner(&format!("head -c 200m /dev/zero > /tmp/x || head -c 200000000 /dev/zero > /tmp/x\n{OK}")),
-        row("W16", "a bomb that leaves no result is out of memory, not without a result")
-            .of(python())
-            .miner("x = 'x' * (1 << 20)\nwhile True:\n    x += x"),
+            .miner(&format!(
+                "head -c 200m /dev/zero > /tmp/x || head -c 200000000 /dev/zero > /tmp/x\n{OK}"
+            )),
+        row(
+            "W16",
+            "a bomb that leaves no result is out of memory, not without a result",
+        )
+        .of(python())
+        .miner("x = 'x' * (1 << 20)\nwhile True:\n    x += x"),
     ];
     let mut rows: Vec<Row> = out_of_memory
         .into_iter()
         .map(|row| {
-            row.rejects(Code::BenchmarkOutOfMemory).and("the report says so of the stage", |seen| {
-                ensure!(seen.stage("benchmark")?.oom_killed, "{:?}", seen.stage("benchmark")?);
-                Ok(())
-            })
+            row.rejects(Code::BenchmarkOutOfMemory)
+                .and("the report says so of the stage", |seen| {
+                    ensure!(
+                        seen.stage("benchmark")?.oom_killed,
+                        "{:?}",
+                        seen.stage("benchmark")?
+                    );
+                    Ok(())
+                })
         })
         .collect();
     rows.extend([
-        row("M01", "exit status 137 without want of memory is a failure like any other")
-            .miner("exit 137")
-            .rejects(Code::BenchmarkFailed),
+        row(
+            "M01",
+            "exit status 137 without want of memory is a failure like any other",
+        )
+        .miner("exit 137")
+        .rejects(Code::BenchmarkFailed),
         row("M01", "setup goes over the limit")
-            .of(small().set("setup_command", "\"sh src/setup.sh\"").file("src/setup.sh", "true\n"))
+            .of(small()
+                .set("setup_command", "\"sh src/setup.sh\"")
+                .file("src/setup.sh", "true\n"))
             .writes("src/setup.sh", "exec tail /dev/zero")
             .rejects(Code::SetupOutOfMemory),
         row("M13", "locked, huge and shared memory have bounds")
             .of(Task::python())
             .miner(LOCKED)
             .scores("3"),
-        row("M14", "a quarter of a gigabyte through a file of four megabytes is no want of memory")
-            .of(small().budget(60))
-            .miner(&format!("for i in $(seq 64); do head -c 4194304 /dev/zero > big; done\n{OK}"))
-            .scores("2"),
+        row(
+            "M14",
+            "a quarter of a gigabyte through a file of four megabytes is no want of memory",
+        )
+        .of(small().budget(60))
+        .miner(&format!(
+            "for i in $(seq 64); do head -c 4194304 /dev/zero > big; done\n{OK}"
+        ))
+        .scores("2"),
         row("M01", "the peak is the kernel's")
             .of(Task::python())
-            .miner(&format!("x = bytearray(50 << 20)\nimport os\nos.system(\"\"\"{OK}\"\"\")"))
+            .miner(&format!(
+                "x = bytearray(50 << 20)\nimport os\nos.system(\"\"\"{OK}\"\"\")"
+            ))
             .and("it is more than 50 MiB", |seen| {
                 let peak = seen.stage("benchmark")?.peak_memory_bytes;
                 ensure!((50 << 20..128 << 20).contains(&peak), "{peak}");
@@ -111,36 +145,66 @@ open('result.json', 'w').write('{"score": %d}' % refused)
 fn space() -> Vec<Row> {
     let full = |row: Row| {
         row.and("the report says that the work tree was full", |seen| {
-            ensure!(seen.stage("benchmark")?.workspace_full, "{:?}", seen.stage("benchmark")?);
+            ensure!(
+                seen.stage("benchmark")?.workspace_full,
+                "{:?}",
+                seen.stage("benchmark")?
+            );
             Ok(())
         })
     };
     vec![
-        row("M04", "a full /tmp is an error to who fills it, and the program may go on")
-            .of(Task::sh().limit("tmp", "\"4m\""))
-            .miner(&format!("head -c 9000000 /dev/zero > /tmp/x 2>/dev/null && exit 9\n{OK}"))
-            .scores("2"),
-        row("M04", "a program that does not survive a full /tmp has failed")
-            .of(Task::sh().limit("tmp", "\"4m\""))
-            .miner("set -e\nhead -c 9000000 /dev/zero > /tmp/x\ntrue")
-            .rejects(Code::BenchmarkFailed),
-        full(row("M06", "a full work tree is an error to who fills it: no room for the result")
+        row(
+            "M04",
+            "a full /tmp is an error to who fills it, and the program may go on",
+        )
+        .of(Task::sh().limit("tmp", "\"4m\""))
+        .miner(&format!(
+            "head -c 9000000 /dev/zero > /tmp/x 2>/dev/null && exit 9\n{OK}"
+        ))
+        .scores("2"),
+        row(
+            "M04",
+            "a program that does not survive a full /tmp has failed",
+        )
+        .of(Task::sh().limit("tmp", "\"4m\""))
+        .miner("set -e\nhead -c 9000000 /dev/zero > /tmp/x\ntrue")
+        .rejects(Code::BenchmarkFailed),
+        full(
+            row(
+                "M06",
+                "a full work tree is an error to who fills it: no room for the result",
+            )
             .miner(&format!("head -c 90000000 /dev/zero > x 2>/dev/null\n{OK}"))
-            .rejects(Code::BenchmarkFailed)),
+            .rejects(Code::BenchmarkFailed),
+        ),
         row("M06", "a program may clean up after itself")
-            .miner(&format!("head -c 90000000 /dev/zero > x 2>/dev/null && exit 9\nrm x\n{OK}"))
+            .miner(&format!(
+                "head -c 90000000 /dev/zero > x 2>/dev/null && exit 9\nrm x\n{OK}"
+            ))
             .scores("2"),
-        full(row("M07", "a million empty files")
-            .miner("i=0; while : > f$i; do i=$((i + 1)); done; exit 1")
-            .rejects(Code::BenchmarkFailed)),
+        full(
+            row("M07", "a million empty files")
+                .miner("i=0; while : > f$i; do i=$((i + 1)); done; exit 1")
+                .rejects(Code::BenchmarkFailed),
+        ),
         row("M06", "a file larger than the limit of files")
             .of(Task::sh().limit("file_size", "\"1m\""))
-            .miner(&format!("(head -c 3000000 /dev/zero > x) 2>/dev/null && exit 9\nrm -f x\n{OK}"))
+            .miner(&format!(
+                "(head -c 3000000 /dev/zero > x) 2>/dev/null && exit 9\nrm -f x\n{OK}"
+            ))
             .scores("2"),
-        row("M09", "ten thousand open files and sockets").of(Task::python()).miner(MANY_OPEN).scores("2"),
-        row("M10", "a crash leaves no core").miner(CRASH).scores("2"),
+        row("M09", "ten thousand open files and sockets")
+            .of(Task::python())
+            .miner(MANY_OPEN)
+            .scores("2"),
+        row("M10", "a crash leaves no core")
+            .miner(CRASH)
+            .scores("2"),
         row("M06", "outputs larger than the work tree of the scorer")
-            .of(Task::scored().set("outputs", "[\"answer\", \"more/\"]").file("run.sh", "mkdir -p more; echo 1 > answer\n"))
+            .of(Task::scored()
+                .set("outputs", "[\"answer\", \"more/\"]")
+                .file("run.sh", "mkdir -p more; echo 1 > answer\n"))
             .miner("mkdir more; truncate -s 900M more/sparse; echo 3 > answer")
             .rejects(Code::ResultTooLarge),
     ]
@@ -222,7 +286,11 @@ fn processes() -> Vec<Row> {
 
 fn unsatisfiable() -> Vec<Row> {
     // An image that is nowhere: it would be pulled if that came first.
-    let greedy = |name: &str, value: &str| Task::sh().set("image", "\"replay-test/nowhere:1\"").limit(name, value);
+    let greedy = |name: &str, value: &str| {
+        Task::sh()
+            .set("image", "\"replay-test/nowhere:1\"")
+            .limit(name, value)
+    };
     vec![
         row("M15", "more memory than this machine has").of(greedy("memory", "\"8t\"")),
         row("M15", "more cores than this machine has").of(greedy("cpus", "1000")),
@@ -230,11 +298,12 @@ fn unsatisfiable() -> Vec<Row> {
     ]
     .into_iter()
     .map(|row| {
-        row.errs(Code::SandboxLimitsUnsatisfiable, Fault::Validator).and("no container was made", |seen| {
-            let made = seen.owner.is_some() && !seen.events()?.is_empty();
-            ensure!(!made, "{:?}", seen.events()?);
-            Ok(())
-        })
+        row.errs(Code::SandboxLimitsUnsatisfiable, Fault::Validator)
+            .and("no container was made", |seen| {
+                let made = seen.owner.is_some() && !seen.events()?.is_empty();
+                ensure!(!made, "{:?}", seen.events()?);
+                Ok(())
+            })
     })
     .collect()
 }

@@ -25,7 +25,9 @@ fn a_result_is_judged_by_its_bytes_and_by_nothing_else() {
 
 fn missing() -> Vec<Row> {
     let committed = || Task::sh().file("result.json", "{\"score\": 99}\n");
-    let with_setup = Task::sh().set("setup_command", "\"sh src/setup.sh\"").file("src/setup.sh", "true\n");
+    let with_setup = Task::sh()
+        .set("setup_command", "\"sh src/setup.sh\"")
+        .file("src/setup.sh", "true\n");
     let patchable = Task::sh().set("allowed_patch_paths", "[\"run.sh\", \"result.json\"]");
     vec![
         row("F01", "nobody writes it").miner("true"),
@@ -52,7 +54,10 @@ fn missing() -> Vec<Row> {
 fn not_a_file() -> Vec<Row> {
     let link = |target: &str| format!("rm -f result.json; ln -s {target} result.json");
     let socket = "import socket\nsocket.socket(socket.AF_UNIX).bind('result.json')";
-    let nested = Task::sh().set("result_path", "\"out/result.json\"").file("run.sh", "mkdir -p out; echo '{\"score\": 1}' > out/result.json\n");
+    let nested = Task::sh().set("result_path", "\"out/result.json\"").file(
+        "run.sh",
+        "mkdir -p out; echo '{\"score\": 1}' > out/result.json\n",
+    );
     let mut rows = vec![
         row("F03", "a link to a protected file with a score in it").miner(&link("eval/expected.json")),
         row("F03", "a link to the environment of whoever reads it").miner(&link("/proc/self/environ")),
@@ -72,16 +77,28 @@ fn not_a_file() -> Vec<Row> {
     // The task's own scorer is the one who is fooled here: what it writes through
     // is what the miner left at the place of an output.
     rows.extend([
-        row("F03", "an output is a link to the scorer's own answer").of(Task::scored()).miner("ln -s eval/expected.json answer"),
-        row("F05", "an output is a directory full of links").of(Task::scored()).miner("mkdir answer; ln -s / answer/root"),
-        row("F05", "an output holds a link").of(Task::scored().set("outputs", "[\"answer\", \"more/\"]").file("run.sh", "mkdir more; echo 1 > answer\n")).miner("echo 1 > answer; mkdir more; ln -s /etc more/etc"),
+        row("F03", "an output is a link to the scorer's own answer")
+            .of(Task::scored())
+            .miner("ln -s eval/expected.json answer"),
+        row("F05", "an output is a directory full of links")
+            .of(Task::scored())
+            .miner("mkdir answer; ln -s / answer/root"),
+        row("F05", "an output holds a link")
+            .of(Task::scored()
+                .set("outputs", "[\"answer\", \"more/\"]")
+                .file("run.sh", "mkdir more; echo 1 > answer\n"))
+            .miner("echo 1 > answer; mkdir more; ln -s /etc more/etc"),
     ]);
-    rows.into_iter().map(|row| row.rejects(Code::ResultNotAFile)).collect()
+    rows.into_iter()
+        .map(|row| row.rejects(Code::ResultNotAFile))
+        .collect()
 }
 
 fn invalid_json() -> Vec<Row> {
     let text = |says, printf: &str| {
-        row("F09", says).miner(&format!("printf '{printf}' > result.json")).rejects(Code::ResultInvalidJson)
+        row("F09", says)
+            .miner(&format!("printf '{printf}' > result.json"))
+            .rejects(Code::ResultInvalidJson)
     };
     vec![
         text("no JSON", "score 1"),
@@ -97,13 +114,18 @@ fn invalid_json() -> Vec<Row> {
         text("infinite, unquoted", "{\"score\": Infinity}").filed_under("F13"),
         text("negatively infinite, unquoted", "{\"score\": -Infinity}").filed_under("F13"),
         text("the metric twice", "{\"score\": 1, \"score\": 9}"),
-        text("with bytes that are no text", "{\"score\": 1, \"x\": \"\\377\"}"),
+        text(
+            "with bytes that are no text",
+            "{\"score\": 1, \"x\": \"\\377\"}",
+        ),
     ]
 }
 
 fn metrics() -> Vec<Row> {
     let json = |id, says, value: &str, code| {
-        row(id, says).miner(&format!("echo '{value}' > result.json")).rejects(code)
+        row(id, says)
+            .miner(&format!("echo '{value}' > result.json"))
+            .rejects(code)
     };
     let ranged = |value: &str, min: &str, max: &str| {
         row("F15", "outside the range that the task declares")
@@ -112,15 +134,60 @@ fn metrics() -> Vec<Row> {
             .rejects(Code::ResultMetricOutOfRange)
     };
     vec![
-        json("F11", "the metric is absent", "{\"other\": 1}", Code::ResultMetricMissing),
-        json("F11", "the metric is null", "{\"score\": null}", Code::ResultMetricMissing),
-        json("F11", "the metric is in other letters", "{\"Score\": 1}", Code::ResultMetricMissing),
-        json("F12", "the metric is a text", "{\"score\": \"0.9\"}", Code::ResultMetricNotANumber),
-        json("F12", "the metric is true", "{\"score\": true}", Code::ResultMetricNotANumber),
-        json("F12", "the metric is a list", "{\"score\": [0.9]}", Code::ResultMetricNotANumber),
-        json("F12", "the metric is an object", "{\"score\": {\"score\": 0.9}}", Code::ResultMetricNotANumber),
-        json("F13", "the metric is larger than a double", "{\"score\": 1e400}", Code::ResultMetricNotFinite),
-        json("F13", "the metric is more negative than a double", "{\"score\": -1e400}", Code::ResultMetricNotFinite),
+        json(
+            "F11",
+            "the metric is absent",
+            "{\"other\": 1}",
+            Code::ResultMetricMissing,
+        ),
+        json(
+            "F11",
+            "the metric is null",
+            "{\"score\": null}",
+            Code::ResultMetricMissing,
+        ),
+        json(
+            "F11",
+            "the metric is in other letters",
+            "{\"Score\": 1}",
+            Code::ResultMetricMissing,
+        ),
+        json(
+            "F12",
+            "the metric is a text",
+            "{\"score\": \"0.9\"}",
+            Code::ResultMetricNotANumber,
+        ),
+        json(
+            "F12",
+            "the metric is true",
+            "{\"score\": true}",
+            Code::ResultMetricNotANumber,
+        ),
+        json(
+            "F12",
+            "the metric is a list",
+            "{\"score\": [0.9]}",
+            Code::ResultMetricNotANumber,
+        ),
+        json(
+            "F12",
+            "the metric is an object",
+            "{\"score\": {\"score\": 0.9}}",
+            Code::ResultMetricNotANumber,
+        ),
+        json(
+            "F13",
+            "the metric is larger than a double",
+            "{\"score\": 1e400}",
+            Code::ResultMetricNotFinite,
+        ),
+        json(
+            "F13",
+            "the metric is more negative than a double",
+            "{\"score\": -1e400}",
+            Code::ResultMetricNotFinite,
+        ),
         ranged("1.7", "0", "1"),
         ranged("-1", "0", "1000"),
         ranged("0", "0.001", "50"),
@@ -155,10 +222,10 @@ fn judged() -> Vec<Row> {
                 Ok(())
             }),
         row("F19", "keys that look like a verdict are ignored")
-            .miner("echo '{\"status\": \"ERROR\", \"code\": \"internal\", \"reject_code\": null, \"fault\": \"validator\", \"observed_metrics\": {\"score\": 99}, \"score\": 2}' > result.json")
+            .miner("echo '{\"status\": \"ERROR\", \"code\": \"internal\", \"reject_code\": null, \"fault\": \"validator\", \"observed_metrics\": {\"score\": 31415926535}, \"score\": 2}' > result.json")
             .scores("2")
             .and("nothing of them is in the report", |seen| {
-                ensure!(!seen.stdout.contains("reject_code") && !seen.stdout.contains("99"), "{}", seen.stdout);
+                ensure!(!seen.stdout.contains("reject_code") && !seen.stdout.contains("31415926535"), "{}", seen.stdout);
                 Ok(())
             }),
         row("F18", "the digits are kept as they were written")

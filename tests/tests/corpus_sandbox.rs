@@ -61,9 +61,18 @@ def syscall(number, *arguments):
 ";
 
 fn everything_is_refused(seen: &Seen) -> Result<()> {
-    let allowed: Vec<String> = seen.output().lines().filter(|line| line.contains("ALLOWED")).map(str::to_owned).collect();
+    let allowed: Vec<String> = seen
+        .output()
+        .lines()
+        .filter(|line| line.contains("ALLOWED"))
+        .map(str::to_owned)
+        .collect();
     ensure!(allowed.is_empty(), "{}", allowed.join("; "));
-    ensure!(seen.output().contains("refused"), "nothing was tried: {}", seen.output());
+    ensure!(
+        seen.output().contains("refused"),
+        "nothing was tried: {}",
+        seen.output()
+    );
     Ok(())
 }
 
@@ -232,7 +241,10 @@ print('localhost works')
 
 fn privilege() -> Vec<Row> {
     let tries = |id, says, script: &str| {
-        row(id, says).of(Task::python()).miner(&attempts(script)).and("every attempt is refused", everything_is_refused)
+        row(id, says)
+            .of(Task::python())
+            .miner(&attempts(script))
+            .and("every attempt is refused", everything_is_refused)
     };
     vec![
         tries("S04", "sockets of the virtual machine's host", "refused('vsock', lambda: socket.socket(40, socket.SOCK_STREAM))"),
@@ -322,13 +334,24 @@ fn stages() -> Vec<Row> {
         Task::scored()
             .set("setup_command", "\"sh src/setup.sh\"")
             .file("src/setup.sh", "true\n")
-            .file("score.sh", "echo \"{\\\"score\\\": $(cat answer)}\" > result.json\n")
+            .file(
+                "score.sh",
+                "echo \"{\\\"score\\\": $(cat answer)}\" > result.json\n",
+            )
     };
     let forged = "printf 'echo \"{\\\\\"score\\\\\": 99}\" > result.json\\n'";
     let tampers = |id, says, script: &str| {
-        row(id, says).of(prepared()).writes("src/setup.sh", script).rejects(Code::IntegrityProtectedPathModified)
+        row(id, says)
+            .of(prepared())
+            .writes("src/setup.sh", script)
+            .rejects(Code::IntegrityProtectedPathModified)
     };
-    let harmless = |id, says, script: &str| row(id, says).of(prepared()).miner(&format!("echo 4 > answer\n{script}")).scores("4");
+    let harmless = |id, says, script: &str| {
+        row(id, says)
+            .of(prepared())
+            .miner(&format!("echo 4 > answer\n{script}"))
+            .scores("4")
+    };
     vec![
         tampers("S09", "setup writes to the scorer", &format!("chmod +w score.sh eval; {forged} > score.sh")),
         tampers("S09", "setup renames something over the scorer", &format!("{forged} > s; mv s score.sh")),
@@ -366,10 +389,14 @@ fn stages() -> Vec<Row> {
 
 fn asked_for() -> Vec<Row> {
     let asks = |field: &str, value: &str| {
-        row("S13", "a task asks for what is never given").of(Task::sh().set(field, value)).errs(Code::SpecInvalid, Fault::Task)
+        row("S13", "a task asks for what is never given")
+            .of(Task::sh().set(field, value))
+            .errs(Code::SpecInvalid, Fault::Task)
     };
     let limit = |name: &str, value: &str| {
-        row("S13", "a task asks for a limit that is none").of(Task::sh().limit(name, value)).errs(Code::SpecInvalid, Fault::Task)
+        row("S13", "a task asks for a limit that is none")
+            .of(Task::sh().limit(name, value))
+            .errs(Code::SpecInvalid, Fault::Task)
     };
     let mut rows = vec![
         asks("privileged", "true"),
@@ -394,22 +421,50 @@ fn asked_for() -> Vec<Row> {
         limit("oom_kill_disable", "true"),
         limit("swap", "\"1g\""),
     ];
-    rows = rows.into_iter().map(|row| row.and("no container was made", |seen| {
-        let made = seen.owner.is_some() && !seen.events()?.is_empty();
-        ensure!(!made, "{:?}", seen.events()?);
-        Ok(())
-    })).collect();
+    rows = rows
+        .into_iter()
+        .map(|row| {
+            row.and("no container was made", |seen| {
+                let made = seen.owner.is_some() && !seen.events()?.is_empty();
+                ensure!(!made, "{:?}", seen.events()?);
+                Ok(())
+            })
+        })
+        .collect();
     let zeros = "0".repeat(64);
-    let image = |says, reference: &str| row("S14", says).of(Task::sh().set("image", &format!("{reference:?}")));
+    let image = |says, reference: &str| {
+        row("S14", says).of(Task::sh().set("image", &format!("{reference:?}")))
+    };
     rows.extend([
-        image("a name is resolved once and told by digest", "replay-sandbox/c:1").and("the report names the digest", |seen| {
-            let id = docker(&["image", "inspect", "--format", "{{.Id}}", "replay-sandbox/c:1"])?;
-            ensure!(seen.report.image.as_deref() == Some(id.trim()), "{:?}", seen.report.image);
+        image(
+            "a name is resolved once and told by digest",
+            "replay-sandbox/c:1",
+        )
+        .and("the report names the digest", |seen| {
+            let id = docker(&[
+                "image",
+                "inspect",
+                "--format",
+                "{{.Id}}",
+                "replay-sandbox/c:1",
+            ])?;
+            ensure!(
+                seen.report.image.as_deref() == Some(id.trim()),
+                "{:?}",
+                seen.report.image
+            );
             Ok(())
         }),
-        image("an id that nobody has", &format!("sha256:{zeros}")).errs(Code::SandboxImageUnavailable, Fault::Validator),
-        image("a name with a digest that it does not have", &format!("replay-sandbox/c@sha256:{zeros}")).errs(Code::SandboxImageUnavailable, Fault::Validator),
-        image("a name that nobody has", "replay-test/nowhere:1").filed_under("C09").errs(Code::SandboxImageUnavailable, Fault::Validator),
+        image("an id that nobody has", &format!("sha256:{zeros}"))
+            .errs(Code::SandboxImageUnavailable, Fault::Validator),
+        image(
+            "a name with a digest that it does not have",
+            &format!("replay-sandbox/c@sha256:{zeros}"),
+        )
+        .errs(Code::SandboxImageUnavailable, Fault::Validator),
+        image("a name that nobody has", "replay-test/nowhere:1")
+            .filed_under("C09")
+            .errs(Code::SandboxImageUnavailable, Fault::Validator),
     ]);
     rows
 }
@@ -423,11 +478,34 @@ impl HostileImage {
         let script = "cp /usr/bin/id /usr/bin/setuid-id && chmod 4755 /usr/bin/setuid-id && cp /usr/bin/sh /usr/bin/setuid-sh && chmod 6755 /usr/bin/setuid-sh \
             && printf '#!/bin/sh\\necho ENTRYPOINT RAN\\n' > /hijack && chmod +x /hijack && echo planted > /root-only && chmod 600 /root-only && mkdir -p /data && echo planted > /data/planted";
         let container = format!("replay-test-hostile-{}", std::process::id());
-        docker(&["run", "--name", &container, "--network", "none", "--user", "root", "--entrypoint", "/bin/sh", "replay-sandbox/c:1", "-c", script])?;
+        docker(&[
+            "run",
+            "--name",
+            &container,
+            "--network",
+            "none",
+            "--user",
+            "root",
+            "--entrypoint",
+            "/bin/sh",
+            "replay-sandbox/c:1",
+            "-c",
+            script,
+        ])?;
         let changes = [
-            "ENTRYPOINT [\"/hijack\"]", "CMD [\"/hijack\"]", "USER root", "WORKDIR /data", "VOLUME /data", "VOLUME /workspace",
-            "ENV LD_PRELOAD=/hijack.so", "ENV PYTHONSTARTUP=/hijack", "ENV HOME=/root", "ENV SECRET=from-the-image",
-            "HEALTHCHECK --interval=1s CMD touch /tmp/health", "EXPOSE 80", "ONBUILD RUN /hijack",
+            "ENTRYPOINT [\"/hijack\"]",
+            "CMD [\"/hijack\"]",
+            "USER root",
+            "WORKDIR /data",
+            "VOLUME /data",
+            "VOLUME /workspace",
+            "ENV LD_PRELOAD=/hijack.so",
+            "ENV PYTHONSTARTUP=/hijack",
+            "ENV HOME=/root",
+            "ENV SECRET=from-the-image",
+            "HEALTHCHECK --interval=1s CMD touch /tmp/health",
+            "EXPOSE 80",
+            "ONBUILD RUN /hijack",
         ];
         let mut arguments = vec!["commit"];
         arguments.extend(changes.iter().flat_map(|change| ["--change", *change]));
@@ -473,7 +551,8 @@ fn hostile_image(image: &str) -> Vec<Row> {
             .scores("2")
             .and("it ran as the sandbox's user", |seen| {
                 let output = seen.output();
-                ensure!(output.starts_with("10001\n10001\n") && output.contains("Permission denied"), "{output}");
+                let as_sandbox = output.matches("10001\n").count() == 2 && output.contains("Permission denied");
+                ensure!(as_sandbox && !output.contains("planted"), "{output}");
                 Ok(())
             }),
         row("S15", "it stops when it is told to")

@@ -20,34 +20,63 @@ fn the_budget_is_counted_by_the_supervisor_alone() {
 /// Replays that only the budget ends.
 fn endless() -> Vec<Row> {
     let brief = || Task::sh().budget(2);
-    let python = || Task::python().budget(6).limit("pids", "1024").limit("memory", "\"512m\"");
+    let python = || {
+        Task::python()
+            .budget(6)
+            .limit("pids", "1024")
+            .limit("memory", "\"512m\"")
+    };
     let rows = vec![
-        row("T01", "a benchmark that sleeps for ever").of(brief()).miner("exec sleep infinity"),
-        row("T02", "a benchmark that ignores every signal that can be ignored")
+        row("T01", "a benchmark that sleeps for ever")
             .of(brief())
-            .miner("trap '' TERM INT HUP QUIT USR1 USR2\nwhile :; do sleep 1; done"),
-        row("T03", "five hundred children that ignore TERM, in sessions of their own, double-forked")
-            .of(python())
-            .miner(MANY_CHILDREN)
-            .and("five hundred were alive", |seen| {
-                let alive: u32 = seen.output().trim().trim_start_matches("alive ").parse()?;
-                ensure!(alive > 500, "{alive}");
-                Ok(())
-            }),
-        row("T12", "a benchmark that stops itself").of(brief()).miner("sh -c 'kill -STOP $$'"),
-        row("T12", "a benchmark that somebody pauses").of(brief()).miner("sleep 30").meanwhile(|running| {
-            let container = running.wait_for_stage("benchmark")?;
-            system_tests::corpus::engine::docker(&["pause", &container]).map(drop)
+            .miner("exec sleep infinity"),
+        row(
+            "T02",
+            "a benchmark that ignores every signal that can be ignored",
+        )
+        .of(brief())
+        .miner("trap '' TERM INT HUP QUIT USR1 USR2\nwhile :; do sleep 1; done"),
+        row(
+            "T03",
+            "five hundred children that ignore TERM, in sessions of their own, double-forked",
+        )
+        .of(python())
+        .miner(MANY_CHILDREN)
+        .and("five hundred were alive", |seen| {
+            let alive: u32 = seen.output().trim().trim_start_matches("alive ").parse()?;
+            ensure!(alive > 500, "{alive}");
+            Ok(())
         }),
+        row("T12", "a benchmark that stops itself")
+            .of(brief())
+            .miner("sh -c 'kill -STOP $$'"),
+        row("T12", "a benchmark that somebody pauses")
+            .of(brief())
+            .miner("sleep 30")
+            .meanwhile(|running| {
+                let container = running.wait_for_stage("benchmark")?;
+                system_tests::corpus::engine::docker(&["pause", &container]).map(drop)
+            }),
     ];
     let gone = |row: Row| {
         row.rejects(Code::BenchmarkTimeout)
-            .and("every container is gone a second after the budget", |seen| {
-                let budget = if seen.output().contains("alive") { 6.0 } else { 2.0 };
-                seen.every_container_was_gone_within(budget + GRACE)
-            })
+            .and(
+                "every container is gone a second after the budget",
+                |seen| {
+                    let budget = if seen.output().contains("alive") {
+                        6.0
+                    } else {
+                        2.0
+                    };
+                    seen.every_container_was_gone_within(budget + GRACE)
+                },
+            )
             .and("the report says that the budget ended it", |seen| {
-                ensure!(seen.stage("benchmark")?.timed_out, "{:?}", seen.stage("benchmark")?);
+                ensure!(
+                    seen.stage("benchmark")?.timed_out,
+                    "{:?}",
+                    seen.stage("benchmark")?
+                );
                 Ok(())
             })
     };
@@ -73,12 +102,19 @@ time.sleep(60)
 "#;
 
 fn counted() -> Vec<Row> {
-    let seconds = || Task::python().without("result_path").set("metric_name", "\"supervisor.benchmark_seconds\"");
+    let seconds = || {
+        Task::python()
+            .without("result_path")
+            .set("metric_name", "\"supervisor.benchmark_seconds\"")
+    };
     let between = |low: f64, high: f64| {
         move |seen: &system_tests::corpus::Seen| {
             let text = seen.metric("supervisor.benchmark_seconds")?;
             let value: f64 = text.parse()?;
-            ensure!((low..high).contains(&value), "{value} is not from {low} to {high}");
+            ensure!(
+                (low..high).contains(&value),
+                "{value} is not from {low} to {high}"
+            );
             Ok(())
         }
     };
@@ -138,7 +174,10 @@ fn counted() -> Vec<Row> {
 
 /// One with a setup that the miner may replace, and two seconds in all.
 fn prepared() -> Task {
-    Task::sh().budget(2).set("setup_command", "\"sh src/setup.sh\"").file("src/setup.sh", "true\n")
+    Task::sh()
+        .budget(2)
+        .set("setup_command", "\"sh src/setup.sh\"")
+        .file("src/setup.sh", "true\n")
 }
 
 const FAKE_CLOCK: &str = r#"

@@ -11,7 +11,10 @@ pub const OWNER_LABEL: &str = "replay-runner.owner";
 
 /// Runs the engine's command line.
 pub fn docker(arguments: &[&str]) -> Result<String> {
-    let output = Command::new("docker").args(arguments).output().context("docker")?;
+    let output = Command::new("docker")
+        .args(arguments)
+        .output()
+        .context("docker")?;
     ensure!(
         output.status.success(),
         "docker {}: {}",
@@ -36,9 +39,21 @@ pub struct Event {
 /// after the epoch, in order.
 pub fn events(owner: &str, since: f64) -> Result<Vec<Event>> {
     let label = format!("label={OWNER_LABEL}={owner}");
-    let (since, until) = (format!("{since:.6}"), format!("{:.6}", seconds_since_epoch()?));
+    let (since, until) = (
+        format!("{since:.6}"),
+        format!("{:.6}", seconds_since_epoch()?),
+    );
     let text = docker(&[
-        "events", "--since", &since, "--until", &until, "--filter", "type=container", "--filter", &label, "--format",
+        "events",
+        "--since",
+        &since,
+        "--until",
+        &until,
+        "--filter",
+        "type=container",
+        "--filter",
+        &label,
+        "--format",
         "{{json .}}",
     ])?;
     text.lines().map(event).collect()
@@ -57,7 +72,9 @@ fn event(line: &str) -> Result<Event> {
 
 /// The time of day as the engine's options take it.
 pub fn seconds_since_epoch() -> Result<f64> {
-    Ok(std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_secs_f64())
+    Ok(std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)?
+        .as_secs_f64())
 }
 
 /// The names of the containers of the runner `owner`, running or not.
@@ -75,7 +92,11 @@ pub fn inspect(container: &str) -> Result<Value> {
 }
 
 /// Tries `look` until it finds something.
-pub fn wait_until<T>(what: &str, patience: Duration, mut look: impl FnMut() -> Result<Option<T>>) -> Result<T> {
+pub fn wait_until<T>(
+    what: &str,
+    patience: Duration,
+    mut look: impl FnMut() -> Result<Option<T>>,
+) -> Result<T> {
     let start = Instant::now();
     loop {
         if let Some(found) = look()? {

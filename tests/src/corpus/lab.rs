@@ -55,16 +55,28 @@ impl Lab {
         row.task.write(&task)?;
         let state = row.state.clone().unwrap_or_else(|| self.state());
         let mut command = Command::new(&self.binary);
-        command.arg("run").arg(&task).arg("--json").arg("--state").arg(&state).args(&row.arguments);
+        command
+            .arg("run")
+            .arg(&task)
+            .arg("--json")
+            .arg("--state")
+            .arg(&state)
+            .args(&row.arguments);
         if let Some(patch) = row.patch() {
             let file = task.with_extension("diff");
             fs::write(&file, patch)?;
             command.arg("--patch").arg(file);
         }
-        command.env("HOME", self.home()).env("HOTKEY", self.canary("hotkey")).env("CANARY", self.canary("environment"));
+        command
+            .env("HOME", self.home())
+            .env("HOTKEY", self.canary("hotkey"))
+            .env("CANARY", self.canary("environment"));
         command.envs(row.environment.iter().cloned());
         let secrets = ["hotkey", "environment", "wallet", "state"].map(|name| self.canary(name));
-        let places = [self.path().display().to_string(), state.display().to_string()];
+        let places = [
+            self.path().display().to_string(),
+            state.display().to_string(),
+        ];
         Running::start(&mut command, secrets.into_iter().chain(places).collect())
     }
 
@@ -91,12 +103,27 @@ impl Lab {
     pub fn residue(&self) -> Result<Vec<String>> {
         let mut left = leftovers::of_state(self.path())?;
         left.extend(leftovers::of_state(&self.state())?);
-        let owners = self.owners.lock().map_or_else(|_| Vec::new(), |owners| owners.clone());
+        let owners = self
+            .owners
+            .lock()
+            .map_or_else(|_| Vec::new(), |owners| owners.clone());
         for owner in &owners {
-            left.extend(super::engine::containers_of(owner)?.into_iter().map(|name| format!("container {name}")));
-            left.extend(cgroups(owner).into_iter().map(|path| format!("cgroup {}", path.display())));
+            left.extend(
+                super::engine::containers_of(owner)?
+                    .into_iter()
+                    .map(|name| format!("container {name}")),
+            );
+            left.extend(
+                cgroups(owner)
+                    .into_iter()
+                    .map(|path| format!("cgroup {}", path.display())),
+            );
         }
-        left.extend(self.locks().into_iter().map(|path| format!("lock {}", path.display())));
+        left.extend(
+            self.locks()
+                .into_iter()
+                .map(|path| format!("lock {}", path.display())),
+        );
         left.sort();
         left.dedup();
         Ok(left)
@@ -104,7 +131,12 @@ impl Lab {
 
     /// A text that occurs nowhere else.
     pub fn canary(&self, name: &str) -> String {
-        let id = self.path().file_name().unwrap_or_default().to_string_lossy().replace('.', "");
+        let id = self
+            .path()
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .replace('.', "");
         format!("{name}-canary-{id}")
     }
 
@@ -129,7 +161,10 @@ impl Lab {
     /// Locks of owners whose run directory is below this lab.
     fn locks(&self) -> Vec<PathBuf> {
         let place = self.path().display().to_string();
-        let locks = fs::read_dir("/run/replay-runner/owners").into_iter().flatten().flatten();
+        let locks = fs::read_dir("/run/replay-runner/owners")
+            .into_iter()
+            .flatten()
+            .flatten();
         locks
             .map(|entry| entry.path())
             .filter(|path| fs::read_to_string(path).is_ok_and(|text| text.starts_with(&place)))
@@ -140,12 +175,19 @@ impl Lab {
 /// The cgroups of a runner, in whatever hierarchies there are.
 fn cgroups(owner: &str) -> Vec<PathBuf> {
     let root = Path::new("/sys/fs/cgroup");
-    let controllers = fs::read_dir(root).into_iter().flatten().flatten().map(|entry| entry.path());
+    let controllers = fs::read_dir(root)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path());
     controllers
         .chain([root.to_owned()])
         .flat_map(|hierarchy| {
             let slice = format!("replayrunner.slice/replayrunner-{owner}.slice");
-            [hierarchy.join("replay-runner").join(owner), hierarchy.join(slice)]
+            [
+                hierarchy.join("replay-runner").join(owner),
+                hierarchy.join(slice),
+            ]
         })
         .filter(|path| path.exists())
         .collect()

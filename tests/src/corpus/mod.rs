@@ -4,6 +4,7 @@
 pub mod engine;
 pub mod lab;
 pub mod patch;
+pub mod private_engine;
 pub mod proxy;
 pub mod row;
 pub mod running;

@@ -47,12 +47,18 @@ mod tests {
     #[test]
     fn a_replacement_has_all_old_and_all_new_lines() {
         let diff = replace("a.sh", Some("one\ntwo\n"), Some("three\n"));
-        assert!(diff.ends_with("@@ -1,2 +1,1 @@\n-one\n-two\n+three\n"), "{diff}");
+        assert!(
+            diff.ends_with("@@ -1,2 +1,1 @@\n-one\n-two\n+three\n"),
+            "{diff}"
+        );
     }
 
     #[test]
     fn a_new_file_comes_from_nothing() {
         let diff = replace("src/a", None, Some("x\n"));
-        assert!(diff.contains("--- /dev/null\n+++ b/src/a\n@@ -0,0 +1,1 @@\n+x\n"), "{diff}");
+        assert!(
+            diff.contains("--- /dev/null\n+++ b/src/a\n@@ -0,0 +1,1 @@\n+x\n"),
+            "{diff}"
+        );
     }
 }

@@ -48,7 +48,10 @@ impl Proxy {
                 thread::spawn(move || shared.serve(client));
             }
         });
-        Ok(Self { path: path.to_owned(), shared })
+        Ok(Self {
+            path: path.to_owned(),
+            shared,
+        })
     }
 
     /// What `DOCKER_HOST` has to be.
@@ -59,7 +62,13 @@ impl Proxy {
     /// Closes every connection, and every new one from now on.
     pub fn cut(&self) {
         self.shared.become_now(Mood::Cut);
-        for stream in self.shared.open.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+        for stream in self
+            .shared
+            .open
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .drain(..)
+        {
             let _ = stream.shutdown(Shutdown::Both);
         }
     }
@@ -71,7 +80,9 @@ impl Proxy {
 
     /// Never answers a request whose first line has all of `words`.
     pub fn never_answer(&self, words: &[&str]) {
-        self.shared.become_now(Mood::Silent(words.iter().map(ToString::to_string).collect()));
+        self.shared.become_now(Mood::Silent(
+            words.iter().map(ToString::to_string).collect(),
+        ));
     }
 }
 
@@ -81,17 +92,30 @@ impl Shared {
     }
 
     fn mood(&self) -> Mood {
-        self.mood.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.mood
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     fn serve(&self, client: UnixStream) {
         if self.mood() == Mood::Cut {
             return;
         }
-        let Ok(engine) = UnixStream::connect(engine_socket()) else { return };
-        let (Ok(answers), Ok(asker)) = (engine.try_clone(), client.try_clone()) else { return };
-        for stream in [&client, &engine].into_iter().flat_map(UnixStream::try_clone) {
-            self.open.lock().unwrap_or_else(PoisonError::into_inner).push(stream);
+        let Ok(engine) = UnixStream::connect(engine_socket()) else {
+            return;
+        };
+        let (Ok(answers), Ok(asker)) = (engine.try_clone(), client.try_clone()) else {
+            return;
+        };
+        for stream in [&client, &engine]
+            .into_iter()
+            .flat_map(UnixStream::try_clone)
+        {
+            self.open
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(stream);
         }
         let back = thread::spawn(move || {
             copy(answers, asker, |_| true);
@@ -101,7 +125,9 @@ impl Shared {
     }
 
     fn is_silent_about(&self, request: &[u8]) -> bool {
-        let Mood::Silent(words) = self.mood() else { return false };
+        let Mood::Silent(words) = self.mood() else {
+            return false;
+        };
         let text = String::from_utf8_lossy(request);
         let line = text.lines().next().unwrap_or_default();
         words.iter().all(|word| line.contains(word.as_str()))
@@ -111,7 +137,11 @@ impl Shared {
 /// Where the real engine is.
 fn engine_socket() -> PathBuf {
     let named = env::var("DOCKER_HOST").unwrap_or_default();
-    PathBuf::from(named.strip_prefix("unix://").unwrap_or("/var/run/docker.sock"))
+    PathBuf::from(
+        named
+            .strip_prefix("unix://")
+            .unwrap_or("/var/run/docker.sock"),
+    )
 }
 
 /// Carries bytes until either end is closed; what `may_pass` refuses, and all

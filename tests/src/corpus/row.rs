@@ -105,7 +105,8 @@ impl Row {
     /// The runner gets these arguments, too.
     #[must_use]
     pub fn arguments(mut self, arguments: &[&str]) -> Self {
-        self.arguments.extend(arguments.iter().map(ToString::to_string));
+        self.arguments
+            .extend(arguments.iter().map(ToString::to_string));
         self
     }
 
@@ -125,7 +126,8 @@ impl Row {
     /// It must be rejected with one of `codes`, as luck has it.
     #[must_use]
     pub fn rejects_any(mut self, codes: &[Code]) -> Self {
-        (self.status, self.codes, self.fault) = (Status::Rejected, codes.to_vec(), Some(Fault::Submission));
+        (self.status, self.codes, self.fault) =
+            (Status::Rejected, codes.to_vec(), Some(Fault::Submission));
         self
     }
 
@@ -141,21 +143,32 @@ impl Row {
     pub fn scores(self, score: &'static str) -> Self {
         self.and("the score is the expected one", move |seen| {
             let observed = seen.metric("score")?;
-            ensure!(observed == score, "it is {observed} and not {score}; output: {}", seen.output());
+            ensure!(
+                observed == score,
+                "it is {observed} and not {score}; output: {}",
+                seen.output()
+            );
             Ok(())
         })
     }
 
     /// And this must hold, too.
     #[must_use]
-    pub fn and(mut self, says: &'static str, check: impl Fn(&Seen) -> Result<()> + Send + Sync + 'static) -> Self {
+    pub fn and(
+        mut self,
+        says: &'static str,
+        check: impl Fn(&Seen) -> Result<()> + Send + Sync + 'static,
+    ) -> Self {
         self.checks.push((says, Box::new(check)));
         self
     }
 
     /// What is done to the engine or the runner while it runs.
     #[must_use]
-    pub fn meanwhile(mut self, act: impl Fn(&mut Running) -> Result<()> + Send + Sync + 'static) -> Self {
+    pub fn meanwhile(
+        mut self,
+        act: impl Fn(&mut Running) -> Result<()> + Send + Sync + 'static,
+    ) -> Self {
         self.meanwhile = Some(Box::new(act));
         self
     }
@@ -171,7 +184,7 @@ impl Row {
     }
 
     /// Everything in which `seen` is not what this row says.
-    pub(super) fn differences(&self, seen: &Seen) -> Vec<String> {
+    pub fn differences(&self, seen: &Seen) -> Vec<String> {
         let report = &seen.report;
         let expected = report.status == self.status && report.fault == self.fault;
         if !expected || !self.codes.contains(&report.code) {

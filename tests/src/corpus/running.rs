@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
@@ -79,7 +80,15 @@ impl Running {
             .context("the runner")?;
         let stdout = read_in_background(child.stdout.take());
         let stderr = read_in_background(child.stderr.take());
-        Ok(Self { child: Process(child), stdout, stderr, started, owner: None, peak_memory: 0, canaries })
+        Ok(Self {
+            child: Process(child),
+            stdout,
+            stderr,
+            started,
+            owner: None,
+            peak_memory: 0,
+            canaries,
+        })
     }
 
     /// The process.
@@ -99,7 +108,9 @@ impl Running {
 
     /// Asks it to stop.
     pub fn terminate(&self) -> Result<()> {
-        let status = Command::new("kill").args(["-TERM", &self.pid().to_string()]).status()?;
+        let status = Command::new("kill")
+            .args(["-TERM", &self.pid().to_string()])
+            .status()?;
         ensure!(status.success(), "kill: {status}");
         Ok(())
     }
@@ -108,11 +119,19 @@ impl Running {
     pub fn wait_for_stage(&mut self, stage: &str) -> Result<String> {
         let ending = format!("-{stage}");
         engine::wait_until(stage, STAGE_PATIENCE, || {
-            ensure!(!self.has_ended()?, "the runner ended before a container of {stage} ran");
-            let Some(owner) = &self.owner else { return Ok(None) };
+            ensure!(
+                !self.has_ended()?,
+                "the runner ended before a container of {stage} ran"
+            );
+            let Some(owner) = &self.owner else {
+                return Ok(None);
+            };
             let label = format!("label={}={owner}", engine::OWNER_LABEL);
             let names = engine::docker(&["ps", "--filter", &label, "--format", "{{.Names}}"])?;
-            Ok(names.lines().find(|name| name.ends_with(&ending)).map(str::to_owned))
+            Ok(names
+                .lines()
+                .find(|name| name.ends_with(&ending))
+                .map(str::to_owned))
         })
     }
 
@@ -132,9 +151,14 @@ impl Running {
         let status = self.wait()?;
         let stdout = String::from_utf8(self.stdout.recv()?).context("standard output is text")?;
         let stderr = String::from_utf8_lossy(&self.stderr.recv()?).into_owned();
-        let report: Report = serde_json::from_str(&stdout).with_context(|| format!("no report; {status}; {stderr}"))?;
+        let report: Report = serde_json::from_str(&stdout)
+            .with_context(|| format!("no report; {status}; {stderr}"))?;
         let promised = i32::from(report.status.exit_code());
-        ensure!(status.code() == Some(promised), "{status} for a replay that is {}", report.status);
+        ensure!(
+            status.code() == Some(promised),
+            "{status} for a replay that is {}",
+            report.status
+        );
         Ok(Seen {
             report,
             stdout,
@@ -176,13 +200,31 @@ impl Running {
         let kib = peak.and_then(|text| text.trim().strip_suffix(" kB")?.parse::<u64>().ok());
         self.peak_memory = self.peak_memory.max(kib.unwrap_or(0) << 10);
         if self.owner.is_none() {
-            let open = fs::read_dir(format!("{process}/fd")).into_iter().flatten().flatten();
-            self.owner = open.filter_map(|entry| fs::read_link(entry.path()).ok()).find_map(|path| {
-                let in_owners = path.parent()?.ends_with("owners") && path.extension()? == "lock";
-                in_owners.then(|| path.file_stem().map(|id| id.to_string_lossy().into_owned()))?
-            });
+            let open = fs::read_dir(format!("{process}/fd"))
+                .into_iter()
+                .flatten()
+                .flatten();
+            self.owner = open
+                .map(|entry| entry.path())
+                .find_map(|descriptor| own_lock(&descriptor));
         }
     }
+}
+
+/// The owner's id, if this descriptor is the lock that its process made. Those
+/// of others, which a start looks into, are open for reading only.
+fn own_lock(descriptor: &Path) -> Option<String> {
+    let path = fs::read_link(descriptor).ok()?;
+    let number = descriptor.file_name()?;
+    let information =
+        fs::read_to_string(descriptor.parent()?.with_file_name("fdinfo").join(number)).ok()?;
+    let flags = information
+        .lines()
+        .find_map(|line| line.strip_prefix("flags:"))?
+        .trim();
+    let is_lock = path.parent()?.ends_with("owners") && path.extension()? == "lock";
+    let writes = !flags.ends_with('0');
+    (is_lock && writes).then(|| path.file_stem().map(|id| id.to_string_lossy().into_owned()))?
 }
 
 /// A process that does not outlive whoever started it.
@@ -217,13 +259,24 @@ impl Seen {
 
     /// What is kept of the output of the submission's stages.
     pub fn output(&self) -> String {
-        let own = self.report.stages.iter().filter(|stage| !stage.name.contains('('));
-        own.map(|stage| stage.output.as_str()).collect::<Vec<_>>().join("\n")
+        let own = self
+            .report
+            .stages
+            .iter()
+            .filter(|stage| !stage.name.contains('('));
+        own.map(|stage| stage.output.as_str())
+            .collect::<Vec<_>>()
+            .join("\n")
     }
 
     /// What the engine says that happened to its containers.
     pub fn events(&self) -> Result<Vec<Event>> {
-        engine::events(self.owner.as_deref().context("the runner never registered")?, self.started)
+        engine::events(
+            self.owner
+                .as_deref()
+                .context("the runner never registered")?,
+            self.started,
+        )
     }
 
     /// Whether every container was gone `seconds` after it had started. The
@@ -232,15 +285,26 @@ impl Seen {
     pub fn every_container_was_gone_within(&self, seconds: f64) -> Result<()> {
         let events = self.events()?;
         let at = |name: &str, action: &str| {
-            let found = events.iter().find(|event| event.container == name && event.action == action);
-            found.map(|event| event.at).with_context(|| format!("no {action} of {name}"))
+            let found = events
+                .iter()
+                .find(|event| event.container == name && event.action == action);
+            found
+                .map(|event| event.at)
+                .with_context(|| format!("no {action} of {name}"))
         };
         let started = events.iter().filter(|event| event.action == "start");
         for event in started {
             let lived = at(&event.container, "destroy")?.saturating_sub(event.at);
-            ensure!(lived.as_secs_f64() <= seconds + START_ANSWER, "{} lived for {lived:?}", event.container);
+            ensure!(
+                lived.as_secs_f64() <= seconds + START_ANSWER,
+                "{} lived for {lived:?}",
+                event.container
+            );
         }
-        ensure!(!events.is_empty(), "the engine remembers nothing of this replay");
+        ensure!(
+            !events.is_empty(),
+            "the engine remembers nothing of this replay"
+        );
         Ok(())
     }
 
@@ -250,8 +314,14 @@ impl Seen {
         if self.report.code == Code::SpecInvalid {
             return Vec::new();
         }
-        let told = |canary: &&String| self.stdout.contains(canary.as_str()) || self.stderr.contains(canary.as_str());
-        self.canaries.iter().filter(told).map(|canary| format!("the runner told {canary:?}")).collect()
+        let told = |canary: &&String| {
+            self.stdout.contains(canary.as_str()) || self.stderr.contains(canary.as_str())
+        };
+        self.canaries
+            .iter()
+            .filter(told)
+            .map(|canary| format!("the runner told {canary:?}"))
+            .collect()
     }
 }
 

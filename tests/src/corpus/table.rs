@@ -46,7 +46,10 @@ impl Table {
         let mut failures = honest_replay(&self.lab, "before the table");
         failures.extend(self.run_rows());
         match self.lab.residue() {
-            Ok(left) => failures.extend(left.into_iter().map(|thing| format!("left behind: {thing}"))),
+            Ok(left) => failures.extend(
+                left.into_iter()
+                    .map(|thing| format!("left behind: {thing}")),
+            ),
             Err(error) => failures.push(format!("the engine cannot be asked: {error:#}")),
         }
         failures.extend(honest_replay(&self.lab, "after the table"));
@@ -63,12 +66,17 @@ impl Table {
                         let next = queue.lock().unwrap_or_else(PoisonError::into_inner).next();
                         let Some(row) = next else { break };
                         let found = problems(&self.lab, row);
-                        failures.lock().unwrap_or_else(PoisonError::into_inner).extend(found);
+                        failures
+                            .lock()
+                            .unwrap_or_else(PoisonError::into_inner)
+                            .extend(found);
                     }
                 });
             }
         });
-        failures.into_inner().unwrap_or_else(PoisonError::into_inner)
+        failures
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -78,11 +86,16 @@ pub fn problems(lab: &Lab, row: &Row) -> Vec<String> {
         Ok(seen) => row.differences(&seen),
         Err(error) => vec![format!("{error:#}")],
     };
-    found.into_iter().map(|problem| format!("{row:?}\n    {problem}")).collect()
+    found
+        .into_iter()
+        .map(|problem| format!("{row:?}\n    {problem}"))
+        .collect()
 }
 
 /// What is wrong with a replay that nothing should disturb.
 pub fn honest_replay(lab: &Lab, when: &'static str) -> Vec<String> {
-    let honest = row("honest", when).miner("echo '{\"score\": 7.250}' > result.json").scores("7.250");
+    let honest = row("honest", when)
+        .miner("echo '{\"score\": 7.250}' > result.json")
+        .scores("7.250");
     problems(lab, &honest)
 }

@@ -166,10 +166,17 @@ impl Task {
         for (field, value) in &self.fields {
             writeln!(text, "{field} = {value}")?;
         }
-        for (header, table) in [("limits", &self.limits), ("validator_benchmark_env", &self.environment)] {
+        for (header, table) in [
+            ("limits", &self.limits),
+            ("validator_benchmark_env", &self.environment),
+        ] {
             writeln!(text, "[{header}]")?;
             for (name, value) in table {
-                let quoted = if header == "limits" { value.clone() } else { format!("{value:?}") };
+                let quoted = if header == "limits" {
+                    value.clone()
+                } else {
+                    format!("{value:?}")
+                };
                 writeln!(text, "{name} = {quoted}")?;
             }
         }
