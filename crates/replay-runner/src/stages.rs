@@ -176,12 +176,18 @@ impl Stages<'_> {
         debug_span!("copy_outputs")
             .in_scope(|| benchmarked.copy_outputs(&self.spec.outputs, outputs.path(), self.protected, self.cancel))?;
         drop(benchmarked);
+        // What the author committed at the place of an output is no output.
+        let base = self.side.base.as_path();
+        let stale = self.stale(&[base], &self.spec.outputs)?;
+        let hidden = self.blank(&stale)?;
         let layers: Vec<&Path> = self
             .side
             .artifact
             .iter()
             .map(PathBuf::as_path)
-            .chain([outputs.path(), &self.side.base])
+            .chain([outputs.path()])
+            .chain(hidden.as_ref().map(Scratch::path))
+            .chain([self.side.base.as_path()])
             .collect();
         let (_blank, tree) = self.blanked_tree(&layers, &[])?;
         let stage = Stage {
@@ -305,21 +311,38 @@ impl Stages<'_> {
     /// A work tree in which neither the result nor any of `outputs` is there
     /// yet, whoever wrote an earlier one.
     fn blanked_tree(&mut self, layers: &[&Path], outputs: &[String]) -> Result<(Option<Scratch>, Workspace), Failure> {
-        let mut stale = Vec::new();
+        let mut stale = self.stale(layers, outputs)?;
         if let Some(result) = &self.spec.result_path {
             stale.extend(Stale::find(layers, result, false)?);
         }
-        for output in outputs.iter().filter(|output| Some(*output) != self.spec.result_path.as_ref()) {
+        let blank = self.blank(&stale)?;
+        let layers: Vec<&Path> = blank.iter().map(Scratch::path).chain(layers.iter().copied()).collect();
+        let tree = self.work_tree(&layers)?;
+        Ok((blank, tree))
+    }
+
+    /// What `layers` have at the places of `outputs`. A directory of outputs in
+    /// which the task protects files is left as it is.
+    fn stale(&self, layers: &[&Path], outputs: &[String]) -> Result<Vec<Stale>, Failure> {
+        let is_another = |output: &&String| {
+            Some(*output) != self.spec.result_path.as_ref()
+                && !self.protected.is_above(Path::new(output.trim_end_matches('/')))
+        };
+        let mut stale = Vec::new();
+        for output in outputs.iter().filter(is_another) {
             stale.extend(Stale::find(layers, output, true)?);
         }
+        Ok(stale)
+    }
+
+    /// A layer that hides `stale`, if there is anything to hide.
+    fn blank(&mut self, stale: &[Stale]) -> Result<Option<Scratch>, Failure> {
         if stale.is_empty() {
-            return Ok((None, self.work_tree(layers)?));
+            return Ok(None);
         }
         let blank = Scratch::mount(&self.next_dir(), 4 << 20, 4096)?;
-        write_blank_layer(&stale, blank.path(), self.protected.seconds())?;
-        let layers: Vec<&Path> = std::iter::once(blank.path()).chain(layers.iter().copied()).collect();
-        let tree = self.work_tree(&layers)?;
-        Ok((Some(blank), tree))
+        write_blank_layer(stale, blank.path(), self.protected.seconds())?;
+        Ok(Some(blank))
     }
 
     fn work_tree(&mut self, layers: &[&Path]) -> Result<Workspace, Failure> {
