@@ -1,8 +1,6 @@
 //! Request authentication, version `BT-AUTH-V1` (`WIRE.md` §1): six lines,
 //! signed by a hotkey.
-//!
-//! This is the pure half. A server adds the cache of used signatures, which it
-//! keys by [`Authenticated::signature`], and the limit on body size.
+//! A server adds a cache of used [`Authenticated::signature`]s and a body limit.
 
 use crate::Sha256Digest;
 use crate::canonical_json::{CanonicalJsonError, canonicalize};
@@ -35,12 +33,10 @@ pub struct Request<'a> {
 
 /// The values of the three headers, as they are on the wire.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "named as the headers are")]
 pub struct Headers<T = String> {
-    /// [`HOTKEY_HEADER`].
     pub hotkey: T,
-    /// [`TIMESTAMP_HEADER`].
     pub timestamp: T,
-    /// [`SIGNATURE_HEADER`].
     pub signature: T,
 }
 

@@ -391,11 +391,8 @@ fn every_number_is_a_string_and_survives_byte_for_byte() {
         );
     }
     let verified = check(&envelope).unwrap();
-    assert_eq!(verified.statement, statement_as_signed(&envelope));
+    let signed: Statement = serde_json::from_slice(&envelope.payload().unwrap()).unwrap();
+    assert_eq!(verified.statement, signed);
     let metrics = verified.statement.predicate.claims.metrics;
     assert_eq!(metrics["loss"].0.as_str(), "9007199254740993");
-}
-
-fn statement_as_signed(envelope: &Envelope) -> Statement {
-    serde_json::from_slice(&envelope.payload().unwrap()).unwrap()
 }

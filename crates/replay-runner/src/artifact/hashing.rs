@@ -10,7 +10,8 @@ use protocol::Sha256Digest;
 
 use super::ArtifactError;
 
-const BUFFER_BYTES: usize = 1 << 20;
+/// Four such buffers stay in a core's cache: larger ones cost more per byte.
+const BUFFER_BYTES: usize = 128 << 10;
 const BUFFERS: usize = 4;
 
 /// SHA-256 over bytes as they come. Not the `sha2` crate's: without the
@@ -38,7 +39,7 @@ fn to_digest(found: &digest::Digest) -> Sha256Digest {
 }
 
 /// Reads `source` to its end, gives every piece to `each`, and returns the
-/// digest and number of all bytes. Memory is constant: four buffers of 1 MiB.
+/// digest and number of all bytes. Memory is constant: four buffers.
 ///
 /// # Errors
 /// The first error of `source`, mapped by `unreadable`, or of `each`.
@@ -47,38 +48,38 @@ pub(super) fn hash_through(
     unreadable: impl Fn(io::Error) -> ArtifactError,
     mut each: impl FnMut(&[u8]) -> Result<(), ArtifactError>,
 ) -> Result<(Sha256Digest, u64), ArtifactError> {
-    let mut buffer = Vec::with_capacity(BUFFER_BYTES);
-    fill(&mut source, &mut buffer).map_err(&unreadable)?;
-    each(&buffer)?;
-    if buffer.len() < BUFFER_BYTES {
-        let length = buffer.len() as u64;
-        return Ok((to_digest(&digest::digest(&SHA256, &buffer)), length));
+    let mut next = |mut buffer: Vec<u8>| {
+        let length = fill(&mut source, &mut buffer).map_err(&unreadable)?;
+        each(&buffer[..length])?;
+        Ok((buffer, length))
+    };
+    let (mut buffer, mut length) = next(vec![0; BUFFER_BYTES])?;
+    if length < BUFFER_BYTES {
+        let digest = digest::digest(&SHA256, &buffer[..length]);
+        return Ok((to_digest(&digest), length as u64));
     }
     thread::scope(|scope| {
-        let (full, filled) = mpsc::sync_channel::<Vec<u8>>(BUFFERS);
+        let (full, filled) = mpsc::sync_channel::<(Vec<u8>, usize)>(BUFFERS);
         let (empty, spare) = mpsc::channel::<Vec<u8>>();
+        for _ in 1..BUFFERS {
+            // The receiver is right here.
+            let _ = empty.send(vec![0; BUFFER_BYTES]);
+        }
         let hashing = scope.spawn(move || {
             let mut hasher = Hasher::new();
-            for buffer in filled {
-                hasher.update(&buffer);
+            for (buffer, length) in filled {
+                hasher.update(&buffer[..length]);
                 // The reader may be done; then nobody wants the buffer back.
                 let _ = empty.send(buffer);
             }
             hasher.finish()
         });
         let mut total = 0;
-        let mut made = 1;
-        while !buffer.is_empty() {
-            total += buffer.len() as u64;
-            full.send(buffer).map_err(|_| hashing_stopped())?;
-            buffer = if made < BUFFERS {
-                made += 1;
-                Vec::with_capacity(BUFFER_BYTES)
-            } else {
-                spare.recv().map_err(|_| hashing_stopped())?
-            };
-            fill(&mut source, &mut buffer).map_err(&unreadable)?;
-            each(&buffer)?;
+        while length > 0 {
+            total += length as u64;
+            full.send((buffer, length)).map_err(|_| hashing_stopped())?;
+            let emptied = spare.recv().map_err(|_| hashing_stopped())?;
+            (buffer, length) = next(emptied)?;
         }
         drop(full);
         let digest = hashing.join().map_err(|_| hashing_stopped())?;
@@ -86,15 +87,18 @@ pub(super) fn hash_through(
     })
 }
 
-/// Replaces what is in `buffer` by the next bytes, up to its capacity of one
-/// buffer; fewer only at the end.
-fn fill(source: &mut impl Read, buffer: &mut Vec<u8>) -> io::Result<()> {
-    buffer.clear();
-    source
-        .by_ref()
-        .take(BUFFER_BYTES as u64)
-        .read_to_end(buffer)
-        .map(drop)
+/// Reads until `buffer` is full or `source` ends, and says how much it read.
+fn fill(source: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut length = 0;
+    while length < buffer.len() {
+        match source.read(&mut buffer[length..]) {
+            Ok(0) => break,
+            Ok(read) => length += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(length)
 }
 
 fn hashing_stopped() -> ArtifactError {

@@ -1,15 +1,12 @@
 //! What comes over the wire: only the declared bytes, in bounded time and space.
 
 use std::fs;
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 use protocol::{Code, Sha256Digest};
-use replay_runner::artifact::{
-    ArtifactError, ArtifactSource, Artifacts, Declared, FetchPolicy, Watch,
-};
+use replay_runner::artifact::{ArtifactSource, Artifacts, Declared, FetchPolicy, Watch};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
@@ -284,16 +281,15 @@ fn wait_until(condition: impl Fn() -> bool) {
     }
 }
 
-#[test]
-fn a_cache_that_cannot_be_made_is_this_hosts_error() {
+#[tokio::test]
+async fn a_cache_or_a_root_certificate_that_cannot_be_read_is_this_hosts_error() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let error = Artifacts::open(&file.path().join("x"), FetchPolicy::default()).unwrap_err();
     assert_eq!(error.code(), Code::Internal, "{error}");
     let broken = FetchPolicy::default().extra_root_pem("-----BEGIN CERTIFICATE-----\nx\n");
     let root = TempDir::new().unwrap();
-    assert!(Artifacts::open(root.path(), broken).is_err());
-    let _: io::Error = match error {
-        ArtifactError::Host { source, .. } => source,
-        other => panic!("{other:?}"),
-    };
+    let url = "https://a.example/x";
+    let error = verify(root.path(), broken, url, declared(&[1])).await;
+    assert_eq!(error.unwrap_err().code(), Code::Internal);
+    assert!(kept(root.path()).is_empty());
 }
