@@ -17,7 +17,9 @@ fn what_a_hostile_review_got_through_gets_through_no_more() {
 fn whom_a_review_found_refused_without_fault_is_refused_no_more() {
     let noise =
         "import random\nopen('result.json', 'w').write('{\"score\": %r}' % random.random())";
-    let noisy = Task::python().file("main.py", &format!("{noise}\n")).set("repeats", "3");
+    let noisy = Task::python()
+        .file("main.py", &format!("{noise}\n"))
+        .set("repeats", "3");
     let at_least_zero = Task::sh().set("metric_range", "{ min = 0 }");
     Table::new(vec![
         row("D01", "the task itself wobbles")

@@ -209,7 +209,7 @@ refused('passwd', lambda: open('/etc/passwd', 'a'))
 refused('remount', lambda: syscall(165, b'none', b'/', None, 0x20, None))
 ";
 
-const CONNECT: &str = r#"
+const CONNECT: &str = r"
 def connect(address, port, family=socket.AF_INET):
     with socket.socket(family, socket.SOCK_STREAM) as client:
         client.settimeout(5)
@@ -237,7 +237,7 @@ connect('127.0.0.1', server.getsockname()[1])
 print('loopback works')
 connect('localhost', server.getsockname()[1])
 print('localhost works')
-"#;
+";
 
 fn privilege() -> Vec<Row> {
     let tries = |id, says, script: &str| {

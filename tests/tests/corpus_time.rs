@@ -83,7 +83,7 @@ fn endless() -> Vec<Row> {
     rows.into_iter().map(gone).collect()
 }
 
-const MANY_CHILDREN: &str = r#"
+const MANY_CHILDREN: &str = r"
 import os, signal, time
 for number in range(500):
     if os.fork() == 0:
@@ -99,7 +99,7 @@ for number in range(500):
 alive = sum(entry.isdigit() for entry in os.listdir('/proc'))
 print('alive', alive, flush=True)
 time.sleep(60)
-"#;
+";
 
 fn counted() -> Vec<Row> {
     let seconds = || {
@@ -180,7 +180,7 @@ fn prepared() -> Task {
         .file("src/setup.sh", "true\n")
 }
 
-const FAKE_CLOCK: &str = r#"
+const FAKE_CLOCK: &str = r"
 cat > /tmp/clock.c <<'END'
 #include <time.h>
 int clock_gettime(clockid_t id, struct timespec *now) { now->tv_sec = 1; now->tv_nsec = 0; return 0; }
@@ -189,4 +189,4 @@ END
 gcc -shared -fPIC -o /tmp/clock.so /tmp/clock.c
 LD_PRELOAD=/tmp/clock.so sleep 0.7
 LD_PRELOAD=/tmp/clock.so date
-"#;
+";

@@ -1,6 +1,7 @@
 //! Section 10 of the corpus: the runner is killed, its disk is full, its
 //! neighbours are dead or alive. The next start cleans up, and nobody's else.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -298,7 +299,7 @@ fn wait_for_another(
             .map(|known| known["Id"].to_string())
     };
     let first = id(name);
-    engine::wait_until("the baseline", Duration::from_secs(60), || {
+    engine::wait_until("the baseline", Duration::from_mins(1), || {
         let now = id(name);
         Ok((now.is_some() && now != first).then_some(()))
     })?;
@@ -353,7 +354,8 @@ fn noise(length: usize) -> String {
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;
-        text.push_str(&format!("{state:016x}"));
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{state:016x}");
     }
     text
 }

@@ -93,7 +93,7 @@ fn a_real_engine_that_is_stopped_or_killed_while_a_stage_runs_is_nobodys_rejecti
     let quick = program("echo '{\"score\": 3}' > result.json").scores("3");
     for signal in ["-TERM", "-KILL"] {
         let running = lab.start(&slow)?;
-        wait_until("a container", Duration::from_secs(60), || {
+        wait_until("a container", Duration::from_mins(1), || {
             Ok(engine.containers()?.contains("-benchmark").then_some(()))
         })?;
         thread::sleep(Duration::from_secs(1));

@@ -52,7 +52,9 @@ impl Decimal {
     /// an honest loss of zero is often printed with a sign.
     pub fn compare(&self, other: &Self) -> Ordering {
         // Both are finite, so that they always have an order.
-        self.value().partial_cmp(&other.value()).unwrap_or(Ordering::Equal)
+        self.value()
+            .partial_cmp(&other.value())
+            .unwrap_or(Ordering::Equal)
     }
 }
 
@@ -139,7 +141,10 @@ pub mod in_quotes {
     use super::Decimal;
 
     /// Serialises the digits as a JSON string.
-    pub fn serialize<S: Serializer>(value: &Option<Decimal>, serializer: S) -> Result<S::Ok, S::Error> {
+    pub fn serialize<S: Serializer>(
+        value: &Option<Decimal>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         match value {
             Some(decimal) => serializer.serialize_str(decimal.as_str()),
             None => serializer.serialize_none(),
@@ -183,7 +188,10 @@ mod tests {
     #[test]
     fn a_number_is_no_place_to_carry_data_in() {
         let long = format!("0.{}", "0".repeat(MAX_DIGITS));
-        assert!(matches!(long.parse::<Decimal>(), Err(DecimalError::NotANumber(_))));
+        assert!(matches!(
+            long.parse::<Decimal>(),
+            Err(DecimalError::NotANumber(_))
+        ));
     }
 
     #[test]

@@ -207,7 +207,10 @@ mod tests {
         let json = String::from_utf8(spec().canonical_json()).unwrap();
         assert!(json.starts_with(r#"{"base_commit":"0123"#), "{json}");
         assert!(json.contains(r#""env":{"A":"1","B":"2"}"#), "{json}");
-        assert!(json.contains(r#""range":{"min":"0.10"}"#) && json.contains(r#""tolerance":"0.010""#), "{json}");
+        assert!(
+            json.contains(r#""range":{"min":"0.10"}"#) && json.contains(r#""tolerance":"0.010""#),
+            "{json}"
+        );
     }
 
     #[test]
@@ -225,7 +228,12 @@ mod tests {
             |spec| spec.tolerance = None,
             |spec| spec.metrics[0].range.max = "1".parse().ok(),
             |spec| spec.limits.pids = 99,
-            |spec| spec.patch = Some(Content { sha256: Sha256Digest::of(b""), size_bytes: 0 }),
+            |spec| {
+                spec.patch = Some(Content {
+                    sha256: Sha256Digest::of(b""),
+                    size_bytes: 0,
+                });
+            },
         ];
         for change in changes {
             let mut changed = spec();

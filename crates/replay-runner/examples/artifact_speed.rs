@@ -88,7 +88,7 @@ fn run_openssl(path: &Path) -> anyhow::Result<Took> {
     ensure!(done.status.success(), "openssl failed");
     Ok(Took {
         wall: started.elapsed(),
-        cpu: cpu(UsageWho::RUSAGE_CHILDREN)? - before,
+        cpu: cpu(UsageWho::RUSAGE_CHILDREN)?.saturating_sub(before),
     })
 }
 
@@ -123,7 +123,7 @@ async fn timed(
     artifacts.verify(source, declared, u64::MAX, &watch).await?;
     Ok(Took {
         wall: started.elapsed(),
-        cpu: cpu(UsageWho::RUSAGE_SELF)? - before,
+        cpu: cpu(UsageWho::RUSAGE_SELF)?.saturating_sub(before),
     })
 }
 

@@ -63,12 +63,19 @@ impl Bench<'_> {
 
     fn setup_network(&self) -> Network {
         let both_say_so = self.prepared.spec.setup_network && self.host.options.allow_setup_network;
-        if both_say_so { Network::Bridge } else { Network::None }
+        if both_say_so {
+            Network::Bridge
+        } else {
+            Network::None
+        }
     }
 
     /// Runs the candidate as often as the spec says, against the baseline in
     /// turn where a metric compares the two, and decides every metric.
-    pub(crate) async fn candidate(&self, seen: &mut Observed) -> Result<BTreeMap<String, Decimal>, Failure> {
+    pub(crate) async fn candidate(
+        &self,
+        seen: &mut Observed,
+    ) -> Result<BTreeMap<String, Decimal>, Failure> {
         let mut stages = self.stages(&self.sides.candidate, "candidate");
         let result = self.passes(&mut stages, seen).await;
         // Kept in order of time; the baseline's were added as they came.
@@ -83,26 +90,45 @@ impl Bench<'_> {
             }
         }
         let decide = spec.metrics.iter().zip(&samples).map(|(metric, samples)| {
-            Ok((metric.name.clone(), samples.decide(metric, spec.tolerance.as_ref())?))
+            Ok((
+                metric.name.clone(),
+                samples.decide(metric, spec.tolerance.as_ref())?,
+            ))
         });
         decide.collect()
     }
 
-    async fn passes(&self, stages: &mut Stages<'_>, seen: &mut Observed) -> Result<Vec<Samples>, Failure> {
+    async fn passes(
+        &self,
+        stages: &mut Stages<'_>,
+        seen: &mut Observed,
+    ) -> Result<Vec<Samples>, Failure> {
         let spec = &self.prepared.spec;
         let paired = spec.metrics.iter().any(protocol::spec::Metric::is_ratio);
-        let count = if paired { spec.repeats.max(FEWEST_PAIRS) } else { spec.repeats };
+        let count = if paired {
+            spec.repeats.max(FEWEST_PAIRS)
+        } else {
+            spec.repeats
+        };
         let set_up = stages.set_up().await?;
         self.check_integrity("setup", &set_up.changed, seen).await?;
-        let mut baseline = if paired { Some(self.paired_baseline(seen).await?) } else { None };
+        let mut baseline = if paired {
+            Some(self.paired_baseline(seen).await?)
+        } else {
+            None
+        };
         let mut samples: Vec<Samples> = Vec::new();
         for number in 1..=count {
             let pass = stages.pass(&set_up, number).await?;
-            self.check_integrity("benchmark", &pass.changed, seen).await?;
+            self.check_integrity("benchmark", &pass.changed, seen)
+                .await?;
             seen.result_digest = pass.result_digest;
             let partner = match &mut baseline {
                 Some((stages, set_up)) => {
-                    let pass = stages.pass(set_up, number).await.map_err(Failure::of_baseline);
+                    let pass = stages
+                        .pass(set_up, number)
+                        .await
+                        .map_err(Failure::of_baseline);
                     seen.stages.append(&mut stages.reports);
                     Some(pass?)
                 }
@@ -112,7 +138,10 @@ impl Bench<'_> {
             if samples.is_empty() {
                 samples = values.into_iter().map(Samples::new).collect();
             } else {
-                samples.iter_mut().zip(values).for_each(|(samples, value)| samples.push(value));
+                samples
+                    .iter_mut()
+                    .zip(values)
+                    .for_each(|(samples, value)| samples.push(value));
             }
         }
         Ok(samples)
@@ -128,41 +157,79 @@ impl Bench<'_> {
     /// Protected files that a stage changed are the submission's doing, unless
     /// the baseline changes them, too. Where a scorer works on the pristine tree
     /// a change by the benchmark has no effect and is told only.
-    async fn check_integrity(&self, stage: &str, changed: &[String], seen: &mut Observed) -> Result<(), Failure> {
-        let Some(first) = changed.first() else { return Ok(()) };
+    async fn check_integrity(
+        &self,
+        stage: &str,
+        changed: &[String],
+        seen: &mut Observed,
+    ) -> Result<(), Failure> {
+        let Some(first) = changed.first() else {
+            return Ok(());
+        };
         let is_baseline = self.prepared.spec.is_baseline();
         let scored = stage == "benchmark" && self.prepared.spec.commands.score.is_some();
-        let usual = if is_baseline || scored { changed.to_vec() } else { self.control(1, seen).await?.changed };
+        let usual = if is_baseline || scored {
+            changed.to_vec()
+        } else {
+            self.control(1, seen).await?.changed
+        };
         if changed.iter().all(|path| usual.contains(path)) {
-            seen.notes.push(format!("{stage} changed protected files, which were restored: {first:?}"));
+            seen.notes.push(format!(
+                "{stage} changed protected files, which were restored: {first:?}"
+            ));
             return Ok(());
         }
-        let more = if changed.len() > 1 { format!(" and {} more", changed.len() - 1) } else { String::new() };
-        let message = format!("the {stage} stage changed {first:?}{more}, outside the allowed paths");
+        let more = if changed.len() > 1 {
+            format!(" and {} more", changed.len() - 1)
+        } else {
+            String::new()
+        };
+        let message =
+            format!("the {stage} stage changed {first:?}{more}, outside the allowed paths");
         Err(Failure::new(Code::IntegrityProtectedPathModified, message))
     }
 
     /// Whose fault `failure` is: for a stage that ran submitted code the
     /// unpatched baseline decides.
     pub(crate) async fn attribute(&self, failure: Failure, seen: &mut Observed) -> Failure {
-        if !failure.code.needs_control() || failure.control.is_some() || self.prepared.spec.is_baseline() {
+        if !failure.code.needs_control()
+            || failure.control.is_some()
+            || self.prepared.spec.is_baseline()
+        {
             return failure;
         }
         if self.prepared.needs_missing_artifact() {
             // Nothing can be run without a submission, so nothing could excuse one.
-            seen.notes.push("the task declares no baseline_artifact, so that no control could be run".to_owned());
-            return Failure { control: Some(Control::Passed), ..failure };
+            seen.notes.push(
+                "the task declares no baseline_artifact, so that no control could be run"
+                    .to_owned(),
+            );
+            return Failure {
+                control: Some(Control::Passed),
+                ..failure
+            };
         }
         // Whether repeats agree can only be asked of repeats.
         let repeats = self.prepared.spec.repeats;
-        let passes = if failure.code == Code::ResultNotReproducible { repeats } else { 1 };
+        let passes = if failure.code == Code::ResultNotReproducible {
+            repeats
+        } else {
+            1
+        };
         match self.control(passes, seen).await {
             Ok(record) => {
                 let message = match record.control() {
                     Control::Passed => failure.message,
-                    Control::Failed => format!("{}; so does the unpatched baseline ({})", failure.message, record.code),
+                    Control::Failed => format!(
+                        "{}; so does the unpatched baseline ({})",
+                        failure.message, record.code
+                    ),
                 };
-                Failure { message, control: Some(record.control()), ..failure }
+                Failure {
+                    message,
+                    control: Some(record.control()),
+                    ..failure
+                }
             }
             // Nothing was learnt about the submission.
             Err(ours) => ours,
@@ -196,7 +263,11 @@ impl Bench<'_> {
         Ok(record)
     }
 
-    async fn observe_control(&self, stages: &mut Stages<'_>, passes: u32) -> Result<ControlRecord, Failure> {
+    async fn observe_control(
+        &self,
+        stages: &mut Stages<'_>,
+        passes: u32,
+    ) -> Result<ControlRecord, Failure> {
         let mut changed = Vec::new();
         let run = async {
             let set_up = stages.set_up().await?;
@@ -216,14 +287,24 @@ impl Bench<'_> {
                 }
             }
             for (metric, samples) in spec.metrics.iter().zip(samples) {
-                samples.map(|samples| samples.decide(metric, spec.tolerance.as_ref())).transpose()?;
+                samples
+                    .map(|samples| samples.decide(metric, spec.tolerance.as_ref()))
+                    .transpose()?;
             }
             Ok::<_, Failure>(())
         };
         match run.await {
-            Ok(()) => Ok(ControlRecord { code: Code::Ok, changed }),
-            Err(failure) if failure.code.needs_control() || failure.code == Code::BenchmarkRejected => {
-                Ok(ControlRecord { code: failure.code, changed })
+            Ok(()) => Ok(ControlRecord {
+                code: Code::Ok,
+                changed,
+            }),
+            Err(failure)
+                if failure.code.needs_control() || failure.code == Code::BenchmarkRejected =>
+            {
+                Ok(ControlRecord {
+                    code: failure.code,
+                    changed,
+                })
             }
             Err(ours) => Err(ours),
         }
@@ -232,14 +313,21 @@ impl Bench<'_> {
 
 /// The metrics of one pass, with the ratios that its partner makes possible.
 fn values(spec: &ReplaySpec, pass: &Pass, partner: Option<&Pass>) -> Result<Vec<Decimal>, Failure> {
-    let missing = |name: &str| Failure::new(Code::Internal, format!("this host could not measure {name}"));
+    let missing = |name: &str| {
+        Failure::new(
+            Code::Internal,
+            format!("this host could not measure {name}"),
+        )
+    };
     let ratio = |name: &str| -> Option<Decimal> {
         let partner = partner?;
         let (ours, theirs) = match name {
             "supervisor.benchmark_cpu_ratio" => (pass.benchmark_cpu?, partner.benchmark_cpu?),
             _ => (pass.benchmark_wall, partner.benchmark_wall),
         };
-        seconds(std::time::Duration::from_secs_f64(ours.as_secs_f64() / theirs.as_secs_f64().max(1e-6)))
+        seconds(std::time::Duration::from_secs_f64(
+            ours.as_secs_f64() / theirs.as_secs_f64().max(1e-6),
+        ))
     };
     spec.metrics
         .iter()

@@ -28,7 +28,11 @@ pub(crate) struct ControlRecord {
 impl ControlRecord {
     /// Whether host and task are sound.
     pub(crate) fn control(&self) -> Control {
-        if self.code == Code::Ok { Control::Passed } else { Control::Failed }
+        if self.code == Code::Ok {
+            Control::Passed
+        } else {
+            Control::Failed
+        }
     }
 }
 
@@ -41,16 +45,34 @@ pub(crate) struct ControlCache {
 impl ControlCache {
     /// The place below `dir` for a control of `spec` in `passes` passes, with or
     /// without network in setup.
-    pub(crate) fn new(dir: &std::path::Path, spec: &ReplaySpec, passes: u32, network: Network) -> Self {
-        let network = if network == Network::None { "" } else { "-network" };
-        Self { file: dir.join(format!("{}-{passes}{network}.json", spec.baseline().digest())) }
+    pub(crate) fn new(
+        dir: &std::path::Path,
+        spec: &ReplaySpec,
+        passes: u32,
+        network: Network,
+    ) -> Self {
+        let network = if network == Network::None {
+            ""
+        } else {
+            "-network"
+        };
+        Self {
+            file: dir.join(format!(
+                "{}-{passes}{network}.json",
+                spec.baseline().digest()
+            )),
+        }
     }
 
     /// What is remembered and still believed.
     pub(crate) fn get(&self) -> Option<ControlRecord> {
         let record: ControlRecord = serde_json::from_slice(&fs::read(&self.file).ok()?).ok()?;
-        let written = fs::metadata(&self.file).and_then(|meta| meta.modified()).ok()?;
-        let age = SystemTime::now().duration_since(written).unwrap_or(FAILURE_LIFETIME);
+        let written = fs::metadata(&self.file)
+            .and_then(|meta| meta.modified())
+            .ok()?;
+        let age = SystemTime::now()
+            .duration_since(written)
+            .unwrap_or(FAILURE_LIFETIME);
         (record.code == Code::Ok || age < FAILURE_LIFETIME).then_some(record)
     }
 

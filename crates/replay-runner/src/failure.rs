@@ -19,14 +19,22 @@ pub struct Failure {
 impl Failure {
     /// A failure of `code`, told in `message`.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), control: None }
+        Self {
+            code,
+            message: message.into(),
+            control: None,
+        }
     }
 
     /// The same failure, seen when the unpatched baseline ran: the task's.
     #[must_use]
     pub fn of_baseline(self) -> Self {
         let message = format!("the unpatched baseline fails: {}", self.message);
-        Self { message, control: Some(Control::Failed), ..self }
+        Self {
+            message,
+            control: Some(Control::Failed),
+            ..self
+        }
     }
 }
 

@@ -55,8 +55,13 @@ impl Host {
     pub async fn open(state: State, options: HostOptions) -> Result<Self, Failure> {
         // libgit2 has OpenSSL parse every root certificate when it is first used,
         // whatever it is used for: as long as all the rest of a checkout.
-        drop(tokio::task::spawn_blocking(|| debug_span!("git").in_scope(libgit2_sys::init)));
-        let engine = match Engine::connect(options.deadlines).instrument(debug_span!("connect")).await {
+        drop(tokio::task::spawn_blocking(|| {
+            debug_span!("git").in_scope(libgit2_sys::init);
+        }));
+        let engine = match Engine::connect(options.deadlines)
+            .instrument(debug_span!("connect"))
+            .await
+        {
             Ok(engine) => engine,
             Err(error) => {
                 // Mounts and directories can go without the engine.
@@ -76,12 +81,18 @@ impl Host {
         let files = Scratch::mount(&owner.run_dir().join("files"), 1 << 20, 64)?;
         let hosts_file = write_hosts_file(files.path())?;
         let artifacts = Artifacts::open(&state.dir("artifacts")?, policy())?;
-        artifacts.evict(ARTIFACT_CACHE).instrument(debug_span!("evict")).await?;
+        artifacts
+            .evict(ARTIFACT_CACHE)
+            .instrument(debug_span!("evict"))
+            .await?;
         Ok(Self {
             cores: Cores::of_this_process()?,
             mirrors: Mirrors::new(state.dir("mirrors")?),
             artifacts,
-            private_inputs: Artifacts::open(&state.dir("private")?, policy().secrecy(Secrecy::Private))?,
+            private_inputs: Artifacts::open(
+                &state.dir("private")?,
+                policy().secrecy(Secrecy::Private),
+            )?,
             hosts_file,
             _files: files,
             engine,
@@ -116,14 +127,23 @@ impl Host {
         let refuse = |message: String| Err(Failure::new(Code::SandboxLimitsUnsatisfiable, message));
         let memory = self.facts.memory_bytes;
         if limits.memory.get() > memory {
-            return refuse(format!("limits.memory is {} and this host has {memory} bytes", limits.memory));
+            return refuse(format!(
+                "limits.memory is {} and this host has {memory} bytes",
+                limits.memory
+            ));
         }
         let cores = self.cores.count();
         if limits.cpus as usize > cores {
-            return refuse(format!("limits.cpus is {} and this host has {cores}", limits.cpus));
+            return refuse(format!(
+                "limits.cpus is {} and this host has {cores}",
+                limits.cpus
+            ));
         }
         if limits.gpus > 0 && !self.facts.has_gpus {
-            return refuse(format!("limits.gpus is {} and this host's engine has no GPU runtime", limits.gpus));
+            return refuse(format!(
+                "limits.gpus is {} and this host's engine has no GPU runtime",
+                limits.gpus
+            ));
         }
         Ok(())
     }
@@ -133,7 +153,9 @@ impl Host {
 fn write_hosts_file(dir: &Path) -> Result<PathBuf, Failure> {
     let path = dir.join("hosts");
     let text = "127.0.0.1 localhost replay\n::1 localhost ip6-localhost\n";
-    write_readable(&path, text.as_bytes()).map_err(crate::workspace::WorkspaceError::io("writing the hosts file"))?;
+    write_readable(&path, text.as_bytes()).map_err(crate::workspace::WorkspaceError::io(
+        "writing the hosts file",
+    ))?;
     Ok(path)
 }
 
@@ -142,7 +164,8 @@ pub(crate) fn write_readable(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let dir = path.parent().unwrap_or(Path::new("/"));
     let file = tempfile::NamedTempFile::new_in(dir)?;
     fs::write(file.path(), bytes)?;
-    file.as_file().set_permissions(fs::Permissions::from_mode(0o444))?;
+    file.as_file()
+        .set_permissions(fs::Permissions::from_mode(0o444))?;
     file.persist(path).map_err(|error| error.error)?;
     Ok(())
 }

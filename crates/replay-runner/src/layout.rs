@@ -52,7 +52,12 @@ pub(crate) struct Trees {
 
 /// Checks out the pinned commit, passes the patch through the gate and lays out
 /// what it changes. Git is blocking work.
-pub(crate) async fn lay_out_trees(host: &Host, request: &Request, prepared: &Prepared, room: &RunDir) -> Result<Trees, Failure> {
+pub(crate) async fn lay_out_trees(
+    host: &Host,
+    request: &Request,
+    prepared: &Prepared,
+    room: &RunDir,
+) -> Result<Trees, Failure> {
     let (mirrors, trees) = (host.mirrors.clone(), host.state.dir("trees")?);
     let (source, spec) = (prepared.source.clone(), prepared.spec.clone());
     let patch = request.submission.patch.clone();
@@ -60,11 +65,13 @@ pub(crate) async fn lay_out_trees(host: &Host, request: &Request, prepared: &Pre
     blocking(move || {
         let base = debug_span!("pinned").in_scope(|| mirrors.pinned(&source, spec.base_commit))?;
         let patched = match &patch {
-            Some(patch) => debug_span!("gate").in_scope(|| PatchGate::new(&spec.patch_rules)?.review(&base, patch))?,
+            Some(patch) => debug_span!("gate")
+                .in_scope(|| PatchGate::new(&spec.patch_rules)?.review(&base, patch))?,
             None => PatchedTree::unpatched(&base),
         };
         let pristine = debug_span!("pristine").in_scope(|| Pristine::prepare(&trees, &base))?;
-        let protected = debug_span!("protected").in_scope(|| Protected::of(&pristine, &protected_rules(&spec)))?;
+        let protected = debug_span!("protected")
+            .in_scope(|| Protected::of(&pristine, &protected_rules(&spec)))?;
         let layer = if patch.is_some() {
             let _span = debug_span!("patch_layer").entered();
             // Room for every changed byte, in pages, and for deep directories.
@@ -76,7 +83,12 @@ pub(crate) async fn lay_out_trees(host: &Host, request: &Request, prepared: &Pre
         } else {
             None
         };
-        Ok(Trees { pristine: pristine.path(), patch: layer, patched: patched.id(), protected })
+        Ok(Trees {
+            pristine: pristine.path(),
+            patch: layer,
+            patched: patched.id(),
+            protected,
+        })
     })
     .await
 }
@@ -85,7 +97,9 @@ pub(crate) async fn lay_out_trees(host: &Host, request: &Request, prepared: &Pre
 /// task itself says that stages write.
 fn protected_rules(spec: &protocol::ReplaySpec) -> protocol::spec::PatchRules {
     let mut rules = spec.patch_rules.clone();
-    rules.allowed_paths.extend(spec.result_path.iter().chain(&spec.outputs).cloned());
+    rules
+        .allowed_paths
+        .extend(spec.result_path.iter().chain(&spec.outputs).cloned());
     rules
 }
 
@@ -101,7 +115,12 @@ pub(crate) struct Sides {
 
 impl Sides {
     /// Lays out what distinguishes the two.
-    pub(crate) fn new(request: &Request, prepared: &Prepared, trees: Trees, room: &RunDir) -> Result<Self, Failure> {
+    pub(crate) fn new(
+        request: &Request,
+        prepared: &Prepared,
+        trees: Trees,
+        room: &RunDir,
+    ) -> Result<Self, Failure> {
         let patch = request.submission.patch.as_ref();
         let layer = |artifact: &VerifiedArtifact| artifact.layer(ARTIFACT_PATH);
         let side = |suffix, artifact: Option<&VerifiedArtifact>| -> Result<Side, Failure> {
@@ -109,7 +128,10 @@ impl Sides {
                 suffix,
                 base: trees.pristine.clone(),
                 patch: None,
-                artifact: artifact.map(layer).transpose().map_err(WorkspaceError::io("laying out the artifact"))?,
+                artifact: artifact
+                    .map(layer)
+                    .transpose()
+                    .map_err(WorkspaceError::io("laying out the artifact"))?,
                 artifact_bytes: artifact.map_or(0, VerifiedArtifact::size_bytes),
                 patch_bytes: 0,
                 artifact_uri: None,
@@ -126,9 +148,16 @@ impl Sides {
             None
         } else {
             let dir = room.path.join("private");
-            lay_out_private(&dir, &prepared.private_inputs).map_err(WorkspaceError::io("laying out private inputs"))?;
+            lay_out_private(&dir, &prepared.private_inputs)
+                .map_err(WorkspaceError::io("laying out private inputs"))?;
             Some(dir)
         };
-        Ok(Self { candidate, baseline, protected: trees.protected, private, _patch: trees.patch })
+        Ok(Self {
+            candidate,
+            baseline,
+            protected: trees.protected,
+            private,
+            _patch: trees.patch,
+        })
     }
 }

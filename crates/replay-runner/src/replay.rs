@@ -37,10 +37,20 @@ pub async fn replay(
 ) -> Replayed {
     let started = Instant::now();
     let mut seen = Observed::default();
-    let result = observe(host, request, progress, cancel, &mut seen).instrument(debug_span!("replay")).await;
+    let result = observe(host, request, progress, cancel, &mut seen)
+        .instrument(debug_span!("replay"))
+        .await;
     let (outcome, message, metrics) = match result {
-        Ok(metrics) => (Outcome::of(Code::Ok, None), "replayed to the end".to_owned(), metrics),
-        Err(failure) => (Outcome::of(failure.code, failure.control), failure.message, BTreeMap::new()),
+        Ok(metrics) => (
+            Outcome::of(Code::Ok, None),
+            "replayed to the end".to_owned(),
+            metrics,
+        ),
+        Err(failure) => (
+            Outcome::of(failure.code, failure.control),
+            failure.message,
+            BTreeMap::new(),
+        ),
     };
     let total = started.elapsed().as_secs_f64();
     let inside: f64 = seen.stages.iter().map(|stage| stage.wall_seconds).sum();
@@ -58,9 +68,15 @@ pub async fn replay(
         result_digest: seen.result_digest,
         stages: seen.stages,
         notes: seen.notes,
-        timing: Timing { total_seconds: total, overhead_seconds: (total - inside).max(0.0) },
+        timing: Timing {
+            total_seconds: total,
+            overhead_seconds: (total - inside).max(0.0),
+        },
     };
-    Replayed { report, spec: seen.partial.spec }
+    Replayed {
+        report,
+        spec: seen.partial.spec,
+    }
 }
 
 async fn observe(
@@ -71,11 +87,16 @@ async fn observe(
     seen: &mut Observed,
 ) -> Result<BTreeMap<String, Decimal>, Failure> {
     let watch = Watch::default().cancelled_by(cancel.clone());
-    let prepared = request.prepare(host, &watch, progress, &mut seen.partial).instrument(debug_span!("prepare")).await?;
+    let prepared = request
+        .prepare(host, &watch, progress, &mut seen.partial)
+        .instrument(debug_span!("prepare"))
+        .await?;
     seen.partial.spec = Some(prepared.spec.clone());
     let room = RunDir::make(host)?;
     progress.event(Event::Step("patch"));
-    let trees = lay_out_trees(host, request, &prepared, &room).instrument(debug_span!("lay_out")).await?;
+    let trees = lay_out_trees(host, request, &prepared, &room)
+        .instrument(debug_span!("lay_out"))
+        .await?;
     seen.patched_tree = Some(trees.patched);
     let sides = Sides::new(request, &prepared, trees, &room)?;
     progress.event(Event::Step("cores"));
@@ -84,7 +105,15 @@ async fn observe(
         () = cancel.cancelled() => return Err(SandboxError::Cancelled.into()),
     };
     let sandbox = sandbox(host, &prepared, &room, cores.cpuset());
-    let bench = Bench { host, prepared: &prepared, sides: &sides, sandbox: &sandbox, room: &room, progress, cancel };
+    let bench = Bench {
+        host,
+        prepared: &prepared,
+        sides: &sides,
+        sandbox: &sandbox,
+        room: &room,
+        progress,
+        cancel,
+    };
     let result = bench.candidate(seen).await;
     let result = match result {
         Err(failure) => Err(bench.attribute(failure, seen).await),
@@ -97,11 +126,21 @@ async fn observe(
 fn sandbox(host: &Host, prepared: &Prepared, room: &RunDir, cpuset: String) -> Sandbox {
     let spec = &prepared.spec;
     // Shorter values are words such as "1" and "true", which are no secrets.
-    let mut secrets: Vec<String> = spec.env.values().filter(|value| value.len() >= 4).cloned().collect();
+    let mut secrets: Vec<String> = spec
+        .env
+        .values()
+        .filter(|value| value.len() >= 4)
+        .cloned()
+        .collect();
     secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
     let mut markers = vec![REJECTION_MARKER.to_owned()];
     if spec.result_path.is_none() {
-        markers.extend(spec.metrics.iter().filter(|metric| !metric.is_supervised()).map(|metric| metric.name.clone()));
+        markers.extend(
+            spec.metrics
+                .iter()
+                .filter(|metric| !metric.is_supervised())
+                .map(|metric| metric.name.clone()),
+        );
     }
     Sandbox {
         engine: host.engine.clone(),

@@ -88,26 +88,43 @@ impl Request {
         let source = self.source()?;
         progress.event(Event::Step("checkout"));
         let commit = async {
-            let commit = self.resolve(host, source.clone()).instrument(debug_span!("resolve")).await?;
+            let commit = self
+                .resolve(host, source.clone())
+                .instrument(debug_span!("resolve"))
+                .await?;
             partial.base_commit = Some(commit);
             progress.event(Event::Step("image"));
             Ok(commit)
         };
         let image = async {
-            let image = self.image(host, progress).instrument(debug_span!("image")).await?;
+            let image = self
+                .image(host, progress)
+                .instrument(debug_span!("image"))
+                .await?;
             partial.image = Some(image.id.clone());
             Ok::<_, Failure>(image)
         };
         let (base_commit, image) = tokio::try_join!(commit, image)?;
         progress.event(Event::Step("artifact"));
-        let private_inputs = self.private_inputs(host, watch).instrument(debug_span!("private_inputs")).await?;
+        let private_inputs = self
+            .private_inputs(host, watch)
+            .instrument(debug_span!("private_inputs"))
+            .await?;
         let baseline_artifact = match &self.task.baseline_artifact {
             Some(file) => Some(self.task_file(&host.artifacts, file, watch).await?),
             None => None,
         };
-        let mut spec = self.spec(base_commit, &image, &private_inputs, baseline_artifact.as_ref());
+        let mut spec = self.spec(
+            base_commit,
+            &image,
+            &private_inputs,
+            baseline_artifact.as_ref(),
+        );
         partial.spec = Some(spec.clone());
-        let artifact = self.artifact(host, watch, &spec, baseline_artifact.as_ref()).instrument(debug_span!("artifact")).await?;
+        let artifact = self
+            .artifact(host, watch, &spec, baseline_artifact.as_ref())
+            .instrument(debug_span!("artifact"))
+            .await?;
         spec.artifact = artifact.as_ref().map(content);
         Ok(Prepared {
             spec,
@@ -144,12 +161,19 @@ impl Request {
     async fn image(&self, host: &Host, progress: &dyn Progress) -> Result<Image, Failure> {
         let reference = self.task.image.as_deref().unwrap_or(DEFAULT_IMAGE);
         let told = |done: u64, total: u64| {
-            progress.event(Event::Bytes { done, total: (total > 0).then_some(total) });
+            progress.event(Event::Bytes {
+                done,
+                total: (total > 0).then_some(total),
+            });
         };
         Ok(host.engine.image(reference, &told).await?)
     }
 
-    async fn private_inputs(&self, host: &Host, watch: &Watch) -> Result<Vec<(String, VerifiedArtifact)>, Failure> {
+    async fn private_inputs(
+        &self,
+        host: &Host,
+        watch: &Watch,
+    ) -> Result<Vec<(String, VerifiedArtifact)>, Failure> {
         let mut inputs = Vec::new();
         for file in &self.task.private_inputs {
             let verified = self.task_file(&host.private_inputs, file, watch).await?;
@@ -171,15 +195,21 @@ impl Request {
         } else {
             ArtifactSource::local(self.directory.join(&file.uri))
         };
-        let declared = Declared { sha256: file.sha256, size_bytes: file.size_bytes };
-        cache.verify(&source, declared, LARGEST_TASK_FILE, watch).await.map_err(|error| {
-            let code = match error.code() {
-                Code::ArtifactUnavailable => Code::CheckoutFetchFailed,
-                code if code.as_str().starts_with("artifact.") => Code::SpecInvalid,
-                code => code,
-            };
-            Failure::new(code, format!("task file {:?}: {error}", file.name))
-        })
+        let declared = Declared {
+            sha256: file.sha256,
+            size_bytes: file.size_bytes,
+        };
+        cache
+            .verify(&source, declared, LARGEST_TASK_FILE, watch)
+            .await
+            .map_err(|error| {
+                let code = match error.code() {
+                    Code::ArtifactUnavailable => Code::CheckoutFetchFailed,
+                    code if code.as_str().starts_with("artifact.") => Code::SpecInvalid,
+                    code => code,
+                };
+                Failure::new(code, format!("task file {:?}: {error}", file.name))
+            })
     }
 
     async fn artifact(
@@ -191,11 +221,16 @@ impl Request {
     ) -> Result<Option<VerifiedArtifact>, Failure> {
         if let Some((source, declared)) = &self.submission.artifact {
             let max = self.task.artifact.max_bytes.get();
-            return Ok(Some(host.artifacts.verify(source, *declared, max, watch).await?));
+            return Ok(Some(
+                host.artifacts.verify(source, *declared, max, watch).await?,
+            ));
         }
         let is_baseline = spec.patch.is_none();
         if self.task.requires_artifact() && !is_baseline {
-            return Err(Failure::new(Code::ArtifactMissing, "the task requires an artifact and none was submitted"));
+            return Err(Failure::new(
+                Code::ArtifactMissing,
+                "the task requires an artifact and none was submitted",
+            ));
         }
         Ok(baseline.cloned())
     }
@@ -209,7 +244,10 @@ impl Request {
     ) -> ReplaySpec {
         let task = &self.task;
         let declared = self.submission.artifact.as_ref().and_then(|(_, declared)| {
-            Some(Content { sha256: declared.sha256?, size_bytes: declared.size_bytes? })
+            Some(Content {
+                sha256: declared.sha256?,
+                size_bytes: declared.size_bytes?,
+            })
         });
         let public_url = task.repository.clone().filter(|text| text.contains("://"));
         ReplaySpec {
@@ -221,7 +259,10 @@ impl Request {
             baseline_artifact: baseline_artifact.map(content),
             private_inputs: private_inputs
                 .iter()
-                .map(|(name, file)| PrivateInput { name: name.clone(), content: content(file) })
+                .map(|(name, file)| PrivateInput {
+                    name: name.clone(),
+                    content: content(file),
+                })
                 .collect(),
             image: image.id.clone(),
             commands: Commands {
@@ -270,14 +311,19 @@ fn metrics(task: &Task) -> Vec<Metric> {
     };
     let second = task.secondary_metric_name.clone().map(|name| Metric {
         name,
-        direction: task.secondary_metric_direction.unwrap_or(task.metric_direction),
+        direction: task
+            .secondary_metric_direction
+            .unwrap_or(task.metric_direction),
         range: task.secondary_metric_range.clone(),
     });
     std::iter::once(first).chain(second).collect()
 }
 
 fn content(file: &VerifiedArtifact) -> Content {
-    Content { sha256: file.sha256(), size_bytes: file.size_bytes() }
+    Content {
+        sha256: file.sha256(),
+        size_bytes: file.size_bytes(),
+    }
 }
 
 /// Runs blocking work, such as git's, away from the reactor.
@@ -289,14 +335,20 @@ pub(crate) async fn blocking<T: Send + 'static>(
         Ok(result) => result,
         Err(panic) => {
             tracing::error!(%panic, "blocking work panicked");
-            Err(Failure::new(Code::Internal, "a step of the engine panicked; see its log"))
+            Err(Failure::new(
+                Code::Internal,
+                "a step of the engine panicked; see its log",
+            ))
         }
     }
 }
 
 /// The directory of private inputs that a deciding stage sees: readable copies
 /// with a manifest, in a directory that nobody else can enter.
-pub(crate) fn lay_out_private(dir: &Path, inputs: &[(String, VerifiedArtifact)]) -> std::io::Result<()> {
+pub(crate) fn lay_out_private(
+    dir: &Path,
+    inputs: &[(String, VerifiedArtifact)],
+) -> std::io::Result<()> {
     std::fs::create_dir(dir)?;
     let mut manifest = Vec::new();
     for (name, file) in inputs {

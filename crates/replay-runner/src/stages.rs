@@ -88,9 +88,21 @@ impl Stages<'_> {
     pub(crate) async fn set_up(&mut self) -> Result<SetUp, Failure> {
         let mut budget = Duration::from_secs(self.spec.time_budget_seconds);
         let Some(command) = &self.spec.commands.setup else {
-            return Ok(SetUp { layers: Vec::new(), budget, changed: Vec::new(), _frozen: None, _restored: None });
+            return Ok(SetUp {
+                layers: Vec::new(),
+                budget,
+                changed: Vec::new(),
+                _frozen: None,
+                _restored: None,
+            });
         };
-        let layers: Vec<&Path> = self.side.patch.iter().map(PathBuf::as_path).chain([self.side.base.as_path()]).collect();
+        let layers: Vec<&Path> = self
+            .side
+            .patch
+            .iter()
+            .map(PathBuf::as_path)
+            .chain([self.side.base.as_path()])
+            .collect();
         let tree = self.work_tree(&layers)?;
         let stage = Stage {
             name: "setup",
@@ -103,11 +115,22 @@ impl Stages<'_> {
         let run = self.run(&stage, &tree, budget, 1).await?;
         self.passed("setup", &run)?;
         budget = budget.saturating_sub(run.wall);
-        let changed = debug_span!("integrity").in_scope(|| self.protected.changed(&tree.written()))?;
+        let changed =
+            debug_span!("integrity").in_scope(|| self.protected.changed(&tree.written()))?;
         let frozen = tree.freeze();
         let restored = self.restored(&changed)?;
-        let layers = restored.iter().map(|layer| layer.path().to_owned()).chain([frozen.path()]).collect();
-        Ok(SetUp { layers, budget, changed, _frozen: Some(frozen), _restored: restored })
+        let layers = restored
+            .iter()
+            .map(|layer| layer.path().to_owned())
+            .chain([frozen.path()])
+            .collect();
+        Ok(SetUp {
+            layers,
+            budget,
+            changed,
+            _frozen: Some(frozen),
+            _restored: restored,
+        })
     }
 
     /// A layer that shows `changed` as they were.
@@ -117,7 +140,11 @@ impl Stages<'_> {
         }
         // Whatever the task's limits are: that there is much to restore must not
         // become this host's fault.
-        let layer = Scratch::mount(&self.next_dir(), self.protected.room_bytes(), self.protected.room_files())?;
+        let layer = Scratch::mount(
+            &self.next_dir(),
+            self.protected.room_bytes(),
+            self.protected.room_files(),
+        )?;
         self.protected.restore(changed, layer.path())?;
         Ok(Some(layer))
     }
@@ -147,7 +174,8 @@ impl Stages<'_> {
         };
         let benchmark = self.run(&stage, &tree, set_up.budget, number).await?;
         self.passed("benchmark", &benchmark)?;
-        let changed = debug_span!("integrity").in_scope(|| self.protected.changed(&tree.written()))?;
+        let changed =
+            debug_span!("integrity").in_scope(|| self.protected.changed(&tree.written()))?;
         let left = set_up.budget.saturating_sub(benchmark.wall);
         let (values, result_digest) = match &spec.commands.score {
             Some(command) => self.score(command, tree, left, number, &benchmark).await?,
@@ -172,9 +200,19 @@ impl Stages<'_> {
         benchmark: &StageRun,
     ) -> Result<(Vec<Option<Decimal>>, Option<Sha256Digest>), Failure> {
         let limits = &self.spec.limits;
-        let outputs = Scratch::mount(&self.next_dir(), limits.workspace.get(), limits.workspace_files)?;
-        debug_span!("copy_outputs")
-            .in_scope(|| benchmarked.copy_outputs(&self.spec.outputs, outputs.path(), self.protected, self.cancel))?;
+        let outputs = Scratch::mount(
+            &self.next_dir(),
+            limits.workspace.get(),
+            limits.workspace_files,
+        )?;
+        debug_span!("copy_outputs").in_scope(|| {
+            benchmarked.copy_outputs(
+                &self.spec.outputs,
+                outputs.path(),
+                self.protected,
+                self.cancel,
+            )
+        })?;
         drop(benchmarked);
         // What the author committed at the place of an output is no output.
         let base = self.side.base.as_path();
@@ -212,8 +250,16 @@ impl Stages<'_> {
         pass: u32,
     ) -> Result<StageRun, Failure> {
         let name = format!("{}{}", stage.name, self.side.suffix);
-        self.progress.event(Event::StageStarted { name: &name, pass, budget });
-        let run = self.sandbox.run(stage, budget, self.cancel).instrument(debug_span!("stage")).await?;
+        self.progress.event(Event::StageStarted {
+            name: &name,
+            pass,
+            budget,
+        });
+        let run = self
+            .sandbox
+            .run(stage, budget, self.cancel)
+            .instrument(debug_span!("stage"))
+            .await?;
         let report = StageReport {
             name,
             pass,
@@ -236,11 +282,15 @@ impl Stages<'_> {
     /// Whether a stage ended well. A command that is not there, or not
     /// executable, without any patch is a mistake in the task.
     fn passed(&self, stage: &str, run: &StageRun) -> Result<(), Failure> {
-        let Some(failure) = stage_failure(stage, run) else { return Ok(()) };
+        let Some(failure) = stage_failure(stage, run) else {
+            return Ok(());
+        };
         let unpatched = self.spec.is_baseline() || !self.side.suffix.is_empty();
-        let not_there = matches!(run.end, StageEnd::Exited(126 | 127)) && failure.code != Code::BenchmarkRejected;
+        let not_there = matches!(run.end, StageEnd::Exited(126 | 127))
+            && failure.code != Code::BenchmarkRejected;
         if unpatched && not_there {
-            let message = format!("the {stage} command cannot be found or executed, even without a patch");
+            let message =
+                format!("the {stage} command cannot be found or executed, even without a patch");
             return Err(Failure::new(Code::SpecInvalid, message));
         }
         Err(failure)
@@ -254,7 +304,11 @@ impl Stages<'_> {
         benchmark: &StageRun,
     ) -> Result<(Vec<Option<Decimal>>, Option<Sha256Digest>), Failure> {
         let _span = debug_span!("result").entered();
-        let claims_needed = self.spec.metrics.iter().any(|metric| !metric.is_supervised());
+        let claims_needed = self
+            .spec
+            .metrics
+            .iter()
+            .any(|metric| !metric.is_supervised());
         let bytes = match &self.spec.result_path {
             Some(path) if claims_needed => Some(tree.read_result(path, self.spec.limits.result)?),
             _ => None,
@@ -267,14 +321,22 @@ impl Stages<'_> {
                 (None, false) => printed(deciding, name).map(Some),
             }
         };
-        let values: Result<Vec<_>, Failure> = self.spec.metrics.iter().map(|metric| value(&metric.name)).collect();
+        let values: Result<Vec<_>, Failure> = self
+            .spec
+            .metrics
+            .iter()
+            .map(|metric| value(&metric.name))
+            .collect();
         Ok((values?, bytes.as_deref().map(Sha256Digest::of)))
     }
 
     fn supervised(&self, name: &str, benchmark: &StageRun) -> Result<Option<Decimal>, Failure> {
         let usage = || {
             benchmark.usage.ok_or_else(|| {
-                Failure::new(Code::Internal, format!("this host's kernel does not tell {name}; run `replay-runner doctor`"))
+                Failure::new(
+                    Code::Internal,
+                    format!("this host's kernel does not tell {name}; run `replay-runner doctor`"),
+                )
             })
         };
         Ok(match name {
@@ -288,8 +350,12 @@ impl Stages<'_> {
     }
 
     fn env(&self, private: Option<&Path>) -> Vec<(String, String)> {
-        let mut variables: Vec<(String, String)> =
-            self.spec.env.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+        let mut variables: Vec<(String, String)> = self
+            .spec
+            .env
+            .iter()
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect();
         let mut add = |name: &str, value: String| {
             variables.retain(|(known, _)| known != name);
             variables.push((name.to_owned(), value));
@@ -310,13 +376,21 @@ impl Stages<'_> {
 
     /// A work tree in which neither the result nor any of `outputs` is there
     /// yet, whoever wrote an earlier one.
-    fn blanked_tree(&mut self, layers: &[&Path], outputs: &[String]) -> Result<(Option<Scratch>, Workspace), Failure> {
+    fn blanked_tree(
+        &mut self,
+        layers: &[&Path],
+        outputs: &[String],
+    ) -> Result<(Option<Scratch>, Workspace), Failure> {
         let mut stale = self.stale(layers, outputs)?;
         if let Some(result) = &self.spec.result_path {
             stale.extend(Stale::find(layers, result, false)?);
         }
         let blank = self.blank(&stale)?;
-        let layers: Vec<&Path> = blank.iter().map(Scratch::path).chain(layers.iter().copied()).collect();
+        let layers: Vec<&Path> = blank
+            .iter()
+            .map(Scratch::path)
+            .chain(layers.iter().copied())
+            .collect();
         let tree = self.work_tree(&layers)?;
         Ok((blank, tree))
     }
@@ -326,7 +400,9 @@ impl Stages<'_> {
     fn stale(&self, layers: &[&Path], outputs: &[String]) -> Result<Vec<Stale>, Failure> {
         let is_another = |output: &&String| {
             Some(*output) != self.spec.result_path.as_ref()
-                && !self.protected.is_above(Path::new(output.trim_end_matches('/')))
+                && !self
+                    .protected
+                    .is_above(Path::new(output.trim_end_matches('/')))
         };
         let mut stale = Vec::new();
         for output in outputs.iter().filter(is_another) {
@@ -347,7 +423,8 @@ impl Stages<'_> {
 
     fn work_tree(&mut self, layers: &[&Path]) -> Result<Workspace, Failure> {
         let dir = self.next_dir();
-        Ok(debug_span!("work_tree").in_scope(|| Workspace::mount(&dir, layers, &self.spec.limits))?)
+        Ok(debug_span!("work_tree")
+            .in_scope(|| Workspace::mount(&dir, layers, &self.spec.limits))?)
     }
 
     fn next_dir(&mut self) -> PathBuf {
@@ -366,32 +443,65 @@ pub(crate) fn seconds(duration: Duration) -> Option<Decimal> {
 
 /// A metric that a task without a result file prints.
 fn printed(run: &StageRun, name: &str) -> Result<Decimal, Failure> {
-    let text = run
-        .markers
-        .get(name)
-        .ok_or_else(|| Failure::new(Code::ResultMetricMissing, format!("the output has no line \"{name}: …\"")))?;
+    let text = run.markers.get(name).ok_or_else(|| {
+        Failure::new(
+            Code::ResultMetricMissing,
+            format!("the output has no line \"{name}: …\""),
+        )
+    })?;
     let value: f64 = text.parse().map_err(|_| {
-        Failure::new(Code::ResultMetricNotANumber, format!("the output's last {name:?} is not a number"))
+        Failure::new(
+            Code::ResultMetricNotANumber,
+            format!("the output's last {name:?} is not a number"),
+        )
     })?;
     let exact = || text.parse().ok().or_else(|| Decimal::from_f64(value));
-    exact().ok_or_else(|| Failure::new(Code::ResultMetricNotFinite, format!("the output's last {name:?} is not finite")))
+    exact().ok_or_else(|| {
+        Failure::new(
+            Code::ResultMetricNotFinite,
+            format!("the output's last {name:?} is not finite"),
+        )
+    })
 }
 
 /// The failure that the end of a stage stands for, if any.
 fn stage_failure(stage: &str, run: &StageRun) -> Option<Failure> {
     let codes = match stage {
-        "setup" => [Code::SetupFailed, Code::BenchmarkTimeout, Code::SetupOutOfMemory],
-        "score" => [Code::ScoreFailed, Code::ScoreTimeout, Code::ScoreOutOfMemory],
-        _ => [Code::BenchmarkFailed, Code::BenchmarkTimeout, Code::BenchmarkOutOfMemory],
+        "setup" => [
+            Code::SetupFailed,
+            Code::BenchmarkTimeout,
+            Code::SetupOutOfMemory,
+        ],
+        "score" => [
+            Code::ScoreFailed,
+            Code::ScoreTimeout,
+            Code::ScoreOutOfMemory,
+        ],
+        _ => [
+            Code::BenchmarkFailed,
+            Code::BenchmarkTimeout,
+            Code::BenchmarkOutOfMemory,
+        ],
     };
     match run.end {
         StageEnd::Exited(0) => None,
-        StageEnd::Exited(_) if stage != "setup" && run.markers.contains_key(REJECTION_MARKER) => Some(Failure::new(
-            Code::BenchmarkRejected,
-            format!("the {stage} refused the submission"),
+        StageEnd::Exited(_) if stage != "setup" && run.markers.contains_key(REJECTION_MARKER) => {
+            Some(Failure::new(
+                Code::BenchmarkRejected,
+                format!("the {stage} refused the submission"),
+            ))
+        }
+        StageEnd::Exited(status) => Some(Failure::new(
+            codes[0],
+            format!("the {stage} command exited with status {status}"),
         )),
-        StageEnd::Exited(status) => Some(Failure::new(codes[0], format!("the {stage} command exited with status {status}"))),
-        StageEnd::TimedOut => Some(Failure::new(codes[1], format!("the time budget ended during {stage}"))),
-        StageEnd::OutOfMemory => Some(Failure::new(codes[2], format!("the {stage} command ran out of memory"))),
+        StageEnd::TimedOut => Some(Failure::new(
+            codes[1],
+            format!("the time budget ended during {stage}"),
+        )),
+        StageEnd::OutOfMemory => Some(Failure::new(
+            codes[2],
+            format!("the {stage} command ran out of memory"),
+        )),
     }
 }

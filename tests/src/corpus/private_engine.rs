@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, ensure};
 use super::engine::wait_until;
 
 /// How long an engine may take to come up or to go down.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A running engine without any network, whose data is below a directory.
 #[derive(Debug)]

@@ -6,7 +6,8 @@ use std::str::FromStr;
 use ed25519_dalek::Signer as _;
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
 use ed25519_dalek::pkcs8::{
-    DecodePrivateKey as _, EncodePrivateKey as _, DecodePublicKey as _, EncodePublicKey as _, KeypairBytes,
+    DecodePrivateKey as _, DecodePublicKey as _, EncodePrivateKey as _, EncodePublicKey as _,
+    KeypairBytes,
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
@@ -36,8 +37,8 @@ impl PublicKey {
     /// # Errors
     /// [`ReceiptKeyError::Public`] for bytes that are no key.
     pub fn from_bytes(bytes: &[u8; 32]) -> Result<Self, ReceiptKeyError> {
-        let key = ed25519_dalek::VerifyingKey::from_bytes(bytes)
-            .map_err(|_| ReceiptKeyError::Public)?;
+        let key =
+            ed25519_dalek::VerifyingKey::from_bytes(bytes).map_err(|_| ReceiptKeyError::Public)?;
         // One key must not count as two by a second spelling of its point.
         let canonical = key.to_edwards().compress().as_bytes() == bytes;
         (canonical && !key.is_weak())

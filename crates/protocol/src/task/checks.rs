@@ -43,9 +43,17 @@ impl Task {
         found.command("setup_command", self.setup_command.as_deref());
         found.command("score_command", self.score_command.as_deref());
         if let Some(image) = &self.image
-            && (image.is_empty() || image.len() > 512 || image.chars().any(|c| c.is_whitespace() || c.is_control()))
+            && (image.is_empty()
+                || image.len() > 512
+                || image.chars().any(|c| c.is_whitespace() || c.is_control()))
         {
-            found.add("image", format!("{:?} is not the name of an image", image.chars().take(80).collect::<String>()));
+            found.add(
+                "image",
+                format!(
+                    "{:?} is not the name of an image",
+                    image.chars().take(80).collect::<String>()
+                ),
+            );
         }
         self.path_problems(&mut found);
         self.metric_problems(&mut found);

@@ -54,10 +54,16 @@ pub enum CompetitionMode {
 #[serde(deny_unknown_fields, default)]
 pub struct MetricRange {
     /// The smallest honest value.
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "in_quotes::serialize")]
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "in_quotes::serialize"
+    )]
     pub min: Option<Decimal>,
     /// The largest honest value.
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "in_quotes::serialize")]
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "in_quotes::serialize"
+    )]
     pub max: Option<Decimal>,
 }
 

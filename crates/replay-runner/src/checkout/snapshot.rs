@@ -137,8 +137,13 @@ impl Snapshot<'_> {
     /// was to be written, that is it.
     fn not_written(&self, error: &git2::Error, length: u64) -> CheckoutError {
         let is_full = statvfs(self.repo.path()).is_ok_and(|disk| {
-            disk.blocks_available() * disk.fragment_size() < length + LEAST_ROOM || disk.files_available() == 0
+            disk.blocks_available() * disk.fragment_size() < length + LEAST_ROOM
+                || disk.files_available() == 0
         });
-        if is_full { CheckoutError::StorageFull } else { damaged(error) }
+        if is_full {
+            CheckoutError::StorageFull
+        } else {
+            damaged(error)
+        }
     }
 }

@@ -5,13 +5,20 @@ use clap_complete::Shell;
 
 /// Print a completion script for a shell
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  replay-runner completions bash > /etc/bash_completion.d/replay-runner")]
+#[command(
+    after_help = "Example:\n  replay-runner completions bash > /etc/bash_completion.d/replay-runner"
+)]
 pub(crate) struct CompletionsArgs {
     /// The shell
     shell: Shell,
 }
 
 pub(crate) fn run(args: &CompletionsArgs) -> u8 {
-    clap_complete::generate(args.shell, &mut super::Cli::command(), "replay-runner", &mut std::io::stdout());
+    clap_complete::generate(
+        args.shell,
+        &mut super::Cli::command(),
+        "replay-runner",
+        &mut std::io::stdout(),
+    );
     0
 }

@@ -48,12 +48,19 @@ pub(crate) async fn run(args: &DoctorArgs, global: &Global) -> u8 {
         }
     };
     let wallet = WalletFiles {
-        path: args.wallet_path.clone().unwrap_or_else(|| WalletFiles::default().path),
+        path: args
+            .wallet_path
+            .clone()
+            .unwrap_or_else(|| WalletFiles::default().path),
         name: args.wallet_name.clone(),
         hotkey: args.wallet_hotkey.clone(),
     };
     let style = Style::of_stdout();
-    let examination = Examination { state: &state, image: &args.image, wallet };
+    let examination = Examination {
+        state: &state,
+        image: &args.image,
+        wallet,
+    };
     let findings = examine(&examination, &|finding| {
         if !args.json {
             println!("{}", line(finding, style));
@@ -63,7 +70,11 @@ pub(crate) async fn run(args: &DoctorArgs, global: &Global) -> u8 {
     if args.json {
         println!("{}", serde_json::json!(findings));
     }
-    u8::from(findings.iter().any(|finding| finding.severity == Severity::Failure))
+    u8::from(
+        findings
+            .iter()
+            .any(|finding| finding.severity == Severity::Failure),
+    )
 }
 
 fn line(finding: &Finding, style: Style) -> String {
@@ -72,6 +83,15 @@ fn line(finding: &Finding, style: Style) -> String {
         Severity::Warning => (Paint::Yellow, "warn"),
         Severity::Failure => (Paint::Red, "FAIL"),
     };
-    let mend = if finding.mend.is_empty() { String::new() } else { format!("\n       mend: {}", finding.mend) };
-    format!("{} {:<12} {}{mend}", style.paint(paint, mark), finding.check, finding.found)
+    let mend = if finding.mend.is_empty() {
+        String::new()
+    } else {
+        format!("\n       mend: {}", finding.mend)
+    };
+    format!(
+        "{} {:<12} {}{mend}",
+        style.paint(paint, mark),
+        finding.check,
+        finding.found
+    )
 }

@@ -45,15 +45,20 @@ fn show(args: &KeyArgs, global: &Global) -> anyhow::Result<()> {
         Some(binding) => println!("hotkey  {}", binding.hotkey),
         None => println!("hotkey  none has bound it; see --bind"),
     }
-    print!("{}", key.public().to_pem().context("the key has no PEM form")?);
+    print!(
+        "{}",
+        key.public().to_pem().context("the key has no PEM form")?
+    );
     Ok(())
 }
 
 fn hotkey(path: &Path) -> anyhow::Result<Keypair> {
     let shown = path.display();
-    let text = zeroize::Zeroizing::new(fs::read_to_string(path).with_context(|| format!("cannot read {shown}"))?);
-    let file: HotkeyFile =
-        serde_json::from_str(&text).map_err(|_| anyhow::anyhow!("{shown} is no unencrypted hotkey file"))?;
+    let text = zeroize::Zeroizing::new(
+        fs::read_to_string(path).with_context(|| format!("cannot read {shown}"))?,
+    );
+    let file: HotkeyFile = serde_json::from_str(&text)
+        .map_err(|_| anyhow::anyhow!("{shown} is no unencrypted hotkey file"))?;
     if let Some(bytes) = file.private_key.as_deref().and_then(decode::<64>) {
         return Keypair::from_private_key(&bytes).with_context(|| format!("{shown}: privateKey"));
     }
@@ -61,7 +66,9 @@ fn hotkey(path: &Path) -> anyhow::Result<Keypair> {
         return Ok(Keypair::from_seed(&bytes));
     }
     match &file.secret_phrase {
-        Some(phrase) => Keypair::from_mnemonic(phrase).with_context(|| format!("{shown}: secretPhrase")),
+        Some(phrase) => {
+            Keypair::from_mnemonic(phrase).with_context(|| format!("{shown}: secretPhrase"))
+        }
         None => bail!("{shown} holds no privateKey, secretSeed or secretPhrase"),
     }
 }

@@ -48,14 +48,23 @@ impl Progress for Live {
                     && let Some(bar) = bar.as_ref()
                 {
                     let mib = |bytes: u64| bytes >> 20;
-                    let of = total.map(|total| format!(" of {}", mib(total))).unwrap_or_default();
+                    let of = total
+                        .map(|total| format!(" of {}", mib(total)))
+                        .unwrap_or_default();
                     bar.set_message(format!("{}{of} MiB", mib(done)));
                 }
             }
             Event::StageStarted { name, pass, budget } => {
                 let began = Instant::now();
-                let pass = if pass > 1 { format!(" #{pass}") } else { String::new() };
-                self.show("{spinner} {msg} {elapsed}", format!("{name}{pass} (budget {:.0} s)", budget.as_secs_f64()));
+                let pass = if pass > 1 {
+                    format!(" #{pass}")
+                } else {
+                    String::new()
+                };
+                self.show(
+                    "{spinner} {msg} {elapsed}",
+                    format!("{name}{pass} (budget {:.0} s)", budget.as_secs_f64()),
+                );
                 tracing::debug!(stage = name, since = ?began, "started");
             }
             Event::StageEnded(stage) => {

@@ -49,7 +49,13 @@ Logs go to standard error; RUST_LOG=replay_runner=debug shows more of them.";
 #[derive(Debug, Args)]
 struct Global {
     /// Where caches and running replays are kept
-    #[arg(long, global = true, value_name = "DIR", env = "REPLAY_RUNNER_STATE", help_heading = "Global options")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "REPLAY_RUNNER_STATE",
+        help_heading = "Global options"
+    )]
     state: Option<PathBuf>,
 }
 
@@ -82,12 +88,18 @@ enum Command {
 /// Runs a parsed command line to its exit status.
 pub(crate) fn run(cli: Cli) -> ExitCode {
     tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn")))
+        .with_env_filter(
+            EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn")),
+        )
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal())
         .with_span_events(span_events())
         .init();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("replay-runner: the asynchronous runtime could not start: {error}");
@@ -113,5 +125,9 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
 /// Times of the engine's own spans, when asked for by `RUST_LOG_SPANS=1`.
 fn span_events() -> tracing_subscriber::fmt::format::FmtSpan {
     use tracing_subscriber::fmt::format::FmtSpan;
-    if std::env::var_os("RUST_LOG_SPANS").is_some() { FmtSpan::CLOSE } else { FmtSpan::NONE }
+    if std::env::var_os("RUST_LOG_SPANS").is_some() {
+        FmtSpan::CLOSE
+    } else {
+        FmtSpan::NONE
+    }
 }

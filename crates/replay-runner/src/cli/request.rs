@@ -61,7 +61,9 @@ pub(crate) struct RequestArgs {
 }
 
 fn parse_env(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once('=').ok_or_else(|| format!("{text:?} is not NAME=VALUE"))?;
+    let (name, value) = text
+        .split_once('=')
+        .ok_or_else(|| format!("{text:?} is not NAME=VALUE"))?;
     match protocol::task::env_problem(name, value) {
         Some(problem) => Err(problem.to_owned()),
         None => Ok((name.to_owned(), value.to_owned())),
@@ -86,13 +88,16 @@ impl RequestArgs {
     /// The replay of `task` that these options ask for.
     pub(crate) fn request(&self, task: &Path) -> Result<Request, Refused> {
         let source = task::load(task).map_err(|error| match error {
-            TaskFileError::NotFound(_) | TaskFileError::Io { .. } => Refused::Usage(error.to_string()),
+            TaskFileError::NotFound(_) | TaskFileError::Io { .. } => {
+                Refused::Usage(error.to_string())
+            }
             error => Refused::Failure(error.into()),
         })?;
         let mut task = source.task;
         task.image = self.image.clone().or(task.image);
         task.repeats = self.repeats.unwrap_or(task.repeats);
-        task.validator_benchmark_env.extend(self.env.iter().cloned());
+        task.validator_benchmark_env
+            .extend(self.env.iter().cloned());
         let here = std::env::current_dir().map_err(|error| Refused::Usage(error.to_string()))?;
         let repository = match &self.repository {
             Some(text) => Some(Source::parse(text, &here)?),
@@ -123,28 +128,47 @@ impl RequestArgs {
 
     /// The patch that is named, if one is.
     pub(crate) fn patch(&self) -> Result<Option<Patch>, Refused> {
-        let Some(path) = &self.patch else { return Ok(None) };
-        let read = read_patch(path)
-            .map_err(|error| Refused::Usage(format!("the patch {} cannot be read: {error}", path.display())))?;
+        let Some(path) = &self.patch else {
+            return Ok(None);
+        };
+        let read = read_patch(path).map_err(|error| {
+            Refused::Usage(format!(
+                "the patch {} cannot be read: {error}",
+                path.display()
+            ))
+        })?;
         Ok(Some(read))
     }
 
     fn artifact(&self) -> Result<Option<(ArtifactSource, Declared)>, Refused> {
-        let Some(text) = &self.artifact else { return Ok(None) };
+        let Some(text) = &self.artifact else {
+            return Ok(None);
+        };
         let declared = self.declared()?;
-        let source = if text.contains("://") { ArtifactSource::parse(text)? } else { ArtifactSource::local(text) };
+        let source = if text.contains("://") {
+            ArtifactSource::parse(text)?
+        } else {
+            ArtifactSource::local(text)
+        };
         Ok(Some((source, declared)))
     }
 
     /// What is declared of the artifact.
     pub(crate) fn declared(&self) -> Result<Declared, Refused> {
-        Ok(Declared::parse(self.artifact_sha256.as_deref(), self.artifact_size.as_deref())?)
+        Ok(Declared::parse(
+            self.artifact_sha256.as_deref(),
+            self.artifact_size.as_deref(),
+        )?)
     }
 }
 
 fn read_patch(path: &Path) -> io::Result<Patch> {
     let mut bytes = Vec::new();
-    let input: Box<dyn Read> = if path == Path::new("-") { Box::new(io::stdin()) } else { Box::new(File::open(path)?) };
+    let input: Box<dyn Read> = if path == Path::new("-") {
+        Box::new(io::stdin())
+    } else {
+        Box::new(File::open(path)?)
+    };
     input.take(LARGEST_PATCH + 1).read_to_end(&mut bytes)?;
     Ok(Patch::new(bytes))
 }

@@ -77,7 +77,11 @@ enum ReceiptWritten {
     No,
 }
 
-async fn replayed(args: &RunArgs, global: &Global, cancel: &CancellationToken) -> Result<(Report, ReceiptWritten), Refused> {
+async fn replayed(
+    args: &RunArgs,
+    global: &Global,
+    cancel: &CancellationToken,
+) -> Result<(Report, ReceiptWritten), Refused> {
     let request = args.request.request(&args.task)?;
     let state = global.state()?;
     // Before the replay: whoever wants a receipt should not learn after an hour
@@ -97,7 +101,10 @@ async fn replayed(args: &RunArgs, global: &Global, cancel: &CancellationToken) -
             }
         }
         (Some(_), Some(path), None) => {
-            eprintln!("replay-runner: nothing could be pinned, so there is no receipt to write to {}", path.display());
+            eprintln!(
+                "replay-runner: nothing could be pinned, so there is no receipt to write to {}",
+                path.display()
+            );
         }
         _ => {}
     }
@@ -105,11 +112,19 @@ async fn replayed(args: &RunArgs, global: &Global, cancel: &CancellationToken) -
 }
 
 fn unsigned(error: &ReceiptError) -> Refused {
-    Refused::Failure(Failure::new(Code::Internal, format!("there is no receipt: {error}")))
+    Refused::Failure(Failure::new(
+        Code::Internal,
+        format!("there is no receipt: {error}"),
+    ))
 }
 
 /// Replays with a live line, and gives up on what cannot be interrupted.
-pub(super) async fn replay_until(host: &Host, request: &Request, quiet: bool, cancel: &CancellationToken) -> Replayed {
+pub(super) async fn replay_until(
+    host: &Host,
+    request: &Request,
+    quiet: bool,
+    cancel: &CancellationToken,
+) -> Replayed {
     let progress = live::listener(quiet);
     tokio::select! {
         replayed = replay(host, request, progress.as_ref(), cancel) => replayed,
@@ -163,10 +178,11 @@ pub(super) fn cancel_on_signal() -> CancellationToken {
     let cancel = CancellationToken::new();
     let token = cancel.clone();
     tokio::spawn(async move {
-        let mut terminate = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-            Ok(terminate) => terminate,
-            Err(error) => return eprintln!("replay-runner: signals are not handled: {error}"),
-        };
+        let mut terminate =
+            match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+                Ok(terminate) => terminate,
+                Err(error) => return eprintln!("replay-runner: signals are not handled: {error}"),
+            };
         for first in [true, false] {
             tokio::select! {
                 _ = tokio::signal::ctrl_c() => {}

@@ -15,7 +15,11 @@ impl Style {
     /// The style for standard output.
     pub(crate) fn of_stdout() -> Self {
         let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        if std::io::stdout().is_terminal() && !no_color { Self::Coloured } else { Self::Plain }
+        if std::io::stdout().is_terminal() && !no_color {
+            Self::Coloured
+        } else {
+            Self::Plain
+        }
     }
 
     /// `text` in a colour or weight of the terminal's palette.

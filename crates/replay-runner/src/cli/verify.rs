@@ -90,20 +90,29 @@ pub(crate) async fn run(args: &VerifyArgs, global: &Global) -> u8 {
 async fn verified(args: &VerifyArgs, global: &Global) -> Result<Verdict, Refused> {
     let usage = |error: &dyn std::fmt::Display| Refused::Usage(error.to_string());
     if !args.receipt.is_file() {
-        return Err(Refused::Usage(format!("{} is no file", args.receipt.display())));
+        return Err(Refused::Usage(format!(
+            "{} is no file",
+            args.receipt.display()
+        )));
     }
     let trust = trust(args, global)?;
     let patch = args.request.patch()?.map(|patch| patch.content().sha256);
     let expected = Expected {
         patch: patch.map_or(Expect::Anything, Expect::Is),
-        artifact: args.request.declared()?.sha256.map_or(Expect::Anything, Expect::Is),
+        artifact: args
+            .request
+            .declared()?
+            .sha256
+            .map_or(Expect::Anything, Expect::Is),
         ..Expected::default()
     };
     let verified = match verify_file(&args.receipt, &trust, args.threshold, &expected) {
         Ok(verified) => verified,
         Err(error) => return Ok(Verdict::DoesNot(error.to_string())),
     };
-    let Some(task) = &args.replay else { return Ok(Verdict::Holds(Box::new(verified))) };
+    let Some(task) = &args.replay else {
+        return Ok(Verdict::Holds(Box::new(verified)));
+    };
     let request = args.request.request(task)?;
     let host = Host::open(global.state()?, args.request.host_options()).await?;
     let replayed = replay_until(&host, &request, false, &cancel_on_signal()).await;
@@ -113,7 +122,9 @@ async fn verified(args: &VerifyArgs, global: &Global) -> Result<Verdict, Refused
     let ours = claims(spec, &replayed.report).map_err(|error| usage(&error))?;
     match difference(&verified.statement.predicate.claims, &ours) {
         None => Ok(Verdict::Holds(Box::new(verified))),
-        Some(difference) => Ok(Verdict::DoesNot(format!("replayed here, it differs: {difference}"))),
+        Some(difference) => Ok(Verdict::DoesNot(format!(
+            "replayed here, it differs: {difference}"
+        ))),
     }
 }
 
@@ -121,14 +132,17 @@ fn trust(args: &VerifyArgs, global: &Global) -> Result<Vec<Trust>, Refused> {
     let mut trust: Vec<Trust> = Vec::new();
     for path in &args.key {
         let shown = path.display();
-        let pem = fs::read_to_string(path).map_err(|error| Refused::Usage(format!("{shown}: {error}")))?;
-        let key = PublicKey::from_pem(&pem).map_err(|error| Refused::Usage(format!("{shown}: {error}")))?;
+        let pem = fs::read_to_string(path)
+            .map_err(|error| Refused::Usage(format!("{shown}: {error}")))?;
+        let key = PublicKey::from_pem(&pem)
+            .map_err(|error| Refused::Usage(format!("{shown}: {error}")))?;
         trust.push(Trust::PublicKey(key));
     }
     trust.extend(args.key_id.iter().copied().map(Trust::KeyId));
     trust.extend(args.hotkey.iter().copied().map(Trust::Hotkey));
     if trust.is_empty() {
-        let own = ReceiptKey::open(global.state()?.root()).map_err(|error| Refused::Usage(error.to_string()))?;
+        let own = ReceiptKey::open(global.state()?.root())
+            .map_err(|error| Refused::Usage(error.to_string()))?;
         trust.push(Trust::PublicKey(own.public()));
     }
     Ok(trust)
@@ -137,7 +151,10 @@ fn trust(args: &VerifyArgs, global: &Global) -> Result<Vec<Trust>, Refused> {
 fn describe(verified: &Verified) -> String {
     use std::fmt::Write as _;
     let claims = &verified.statement.predicate.claims;
-    let mut text = format!("HOLDS\n  {} {}\n", claims.outcome.status, claims.outcome.code);
+    let mut text = format!(
+        "HOLDS\n  {} {}\n",
+        claims.outcome.status, claims.outcome.code
+    );
     // Writing to a string cannot fail.
     for (name, value) in &claims.metrics {
         let _ = writeln!(text, "  {} = {}", name.escape_debug(), value.0);
@@ -160,10 +177,18 @@ fn describe(verified: &Verified) -> String {
 fn difference(theirs: &Claims, ours: &Claims) -> Option<String> {
     let as_json = |claims: &Claims| serde_json::to_value(claims).unwrap_or_default();
     let (theirs, ours) = (as_json(theirs), as_json(ours));
-    let names: std::collections::BTreeSet<&String> =
-        [&theirs, &ours].into_iter().filter_map(|claims| claims.as_object()).flat_map(serde_json::Map::keys).collect();
+    let names: std::collections::BTreeSet<&String> = [&theirs, &ours]
+        .into_iter()
+        .filter_map(|claims| claims.as_object())
+        .flat_map(serde_json::Map::keys)
+        .collect();
     names
         .into_iter()
         .find(|name| theirs.get(*name) != ours.get(*name))
-        .map(|name| format!("{name} is {} in the receipt and {} here", theirs[name], ours[name]))
+        .map(|name| {
+            format!(
+                "{name} is {} in the receipt and {} here",
+                theirs[name], ours[name]
+            )
+        })
 }

@@ -8,7 +8,10 @@ use super::Finding;
 const OLDER_THAN_US: u64 = 1_767_225_600;
 
 pub(super) fn examine() -> Finding {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+    let now = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs();
     if now < OLDER_THAN_US {
         return Finding::failure(
             "clock",
@@ -16,5 +19,8 @@ pub(super) fn examine() -> Finding {
             "set it, and run a time service such as chrony; signed requests need it within five minutes",
         );
     }
-    Finding::ok("clock", format!("{now} seconds since 1970; a time service should keep it within five minutes"))
+    Finding::ok(
+        "clock",
+        format!("{now} seconds since 1970; a time service should keep it within five minutes"),
+    )
 }

@@ -11,14 +11,26 @@ pub(super) async fn examine(engine: &Engine) -> Vec<Finding> {
     let facts = match engine.facts().await {
         Ok(facts) => facts,
         Err(error) => {
-            return vec![Finding::failure("engine", error.to_string(), "look at the engine's own log")];
+            return vec![Finding::failure(
+                "engine",
+                error.to_string(),
+                "look at the engine's own log",
+            )];
         }
     };
     let mut findings = vec![Finding::ok(
         "engine",
-        format!("version {}, cgroup v{}, {} GiB of memory", facts.version, facts.cgroup_version, facts.memory_bytes >> 30),
+        format!(
+            "version {}, cgroup v{}, {} GiB of memory",
+            facts.version,
+            facts.cgroup_version,
+            facts.memory_bytes >> 30
+        ),
     )];
-    findings.push(runtime(&facts.runtime, engine.runtime_version().await.as_deref()));
+    findings.push(runtime(
+        &facts.runtime,
+        engine.runtime_version().await.as_deref(),
+    ));
     findings
 }
 
@@ -36,9 +48,16 @@ fn runtime(name: &str, version: Option<&str>) -> Finding {
 }
 
 fn parse(version: &str) -> Option<[u32; 3]> {
-    let plain: String = version.chars().take_while(|c| c.is_ascii_digit() || *c == '.').collect();
+    let plain: String = version
+        .chars()
+        .take_while(|c| c.is_ascii_digit() || *c == '.')
+        .collect();
     let mut parts = plain.split('.').map(|part| part.parse().ok());
-    Some([parts.next()??, parts.next()??, parts.next().flatten().unwrap_or(0)])
+    Some([
+        parts.next()??,
+        parts.next()??,
+        parts.next().flatten().unwrap_or(0),
+    ])
 }
 
 #[cfg(test)]
@@ -55,7 +74,11 @@ mod tests {
             ("1.10.0", Severity::Ok),
             ("2.0", Severity::Ok),
         ] {
-            assert_eq!(runtime("runc", Some(version)).severity, severity, "{version}");
+            assert_eq!(
+                runtime("runc", Some(version)).severity,
+                severity,
+                "{version}"
+            );
         }
     }
 }

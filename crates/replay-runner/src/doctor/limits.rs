@@ -40,13 +40,24 @@ pub(super) async fn examine(engine: &Engine, examination: &Examination<'_>) -> V
     let image = match engine.image(examination.image, &|_, _| {}).await {
         Ok(image) => image,
         Err(error) => {
-            return vec![Finding::failure("images", error.to_string(), "run `replay-runner images build`")];
+            return vec![Finding::failure(
+                "images",
+                error.to_string(),
+                "run `replay-runner images build`",
+            )];
         }
     };
-    let mut findings = vec![Finding::ok("images", format!("{} is {}", examination.image, image.id))];
+    let mut findings = vec![Finding::ok(
+        "images",
+        format!("{} is {}", examination.image, image.id),
+    )];
     match Probe::make(engine, examination, image).await {
         Ok(probe) => findings.extend(probe.run().await),
-        Err(failure) => findings.push(Finding::failure("limits", failure.message, "see RUST_LOG=replay_runner=debug")),
+        Err(failure) => findings.push(Finding::failure(
+            "limits",
+            failure.message,
+            "see RUST_LOG=replay_runner=debug",
+        )),
     }
     findings
 }
@@ -59,12 +70,18 @@ struct Probe {
 }
 
 impl Probe {
-    async fn make(engine: &Engine, examination: &Examination<'_>, image: crate::engine::Image) -> Result<Self, Failure> {
+    async fn make(
+        engine: &Engine,
+        examination: &Examination<'_>,
+        image: crate::engine::Image,
+    ) -> Result<Self, Failure> {
         let owner = Owner::register(examination.state)?;
         let cores = Cores::of_this_process()?.reserve(1).await?;
-        let dir = tempfile::tempdir_in(owner.run_dir()).map_err(WorkspaceError::io("making a directory"))?;
+        let dir = tempfile::tempdir_in(owner.run_dir())
+            .map_err(WorkspaceError::io("making a directory"))?;
         let hosts_file = dir.path().join("hosts");
-        crate::host::write_readable(&hosts_file, b"127.0.0.1 localhost\n").map_err(WorkspaceError::io("writing a file"))?;
+        crate::host::write_readable(&hosts_file, b"127.0.0.1 localhost\n")
+            .map_err(WorkspaceError::io("writing a file"))?;
         let sandbox = Sandbox {
             engine: engine.clone(),
             systemd_cgroups: engine.facts().await?.systemd_cgroups,
@@ -84,44 +101,95 @@ impl Probe {
             secrets: Vec::new(),
             markers: Vec::new(),
         };
-        Ok(Self { sandbox, dir, _owner: owner, _cores: cores })
+        Ok(Self {
+            sandbox,
+            dir,
+            _owner: owner,
+            _cores: cores,
+        })
     }
 
     async fn run(&self) -> Vec<Finding> {
         let held = match self.stage("limits", PROBE, Duration::from_secs(30)).await {
             Ok(run) => held(&run),
-            Err(failure) => Finding::failure("limits", failure.message, "look at the engine's own log"),
+            Err(failure) => {
+                Finding::failure("limits", failure.message, "look at the engine's own log")
+            }
         };
-        let memory = match self.stage("memory", MEMORY_HOG, Duration::from_secs(30)).await {
-            Ok(run) if run.end == StageEnd::OutOfMemory => Finding::ok("memory limit", "a hog is killed and told as such"),
+        let memory = match self
+            .stage("memory", MEMORY_HOG, Duration::from_secs(30))
+            .await
+        {
+            Ok(run) if run.end == StageEnd::OutOfMemory => {
+                Finding::ok("memory limit", "a hog is killed and told as such")
+            }
             Ok(run) => Finding::failure(
                 "memory limit",
                 format!("a hog of memory ended with {:?}", run.end),
                 "enable the memory controller (on some hosts: cgroup_enable=memory swapaccount=1 on the kernel command line)",
             ),
-            Err(failure) => Finding::failure("memory limit", failure.message, "look at the engine's own log"),
+            Err(failure) => Finding::failure(
+                "memory limit",
+                failure.message,
+                "look at the engine's own log",
+            ),
         };
-        let time = match self.stage("time", "trap '' TERM INT; sleep 60 & wait", Duration::from_secs(1)).await {
+        let time = match self
+            .stage(
+                "time",
+                "trap '' TERM INT; sleep 60 & wait",
+                Duration::from_secs(1),
+            )
+            .await
+        {
             Ok(run) if run.end == StageEnd::TimedOut && run.wall < Duration::from_secs(2) => {
-                Finding::ok("time limit", format!("dead {:.2} s after the budget ended", run.wall.as_secs_f64() - 1.0))
+                Finding::ok(
+                    "time limit",
+                    format!(
+                        "dead {:.2} s after the budget ended",
+                        run.wall.as_secs_f64() - 1.0
+                    ),
+                )
             }
             Ok(run) => Finding::failure(
                 "time limit",
-                format!("a budget of 1 s ended after {:.2} s", run.wall.as_secs_f64()),
+                format!(
+                    "a budget of 1 s ended after {:.2} s",
+                    run.wall.as_secs_f64()
+                ),
                 "this machine or its engine is overloaded",
             ),
-            Err(failure) => Finding::failure("time limit", failure.message, "look at the engine's own log"),
+            Err(failure) => Finding::failure(
+                "time limit",
+                failure.message,
+                "look at the engine's own log",
+            ),
         };
         vec![held, memory, time]
     }
 
-    async fn stage(&self, name: &str, command: &str, budget: Duration) -> Result<StageRun, Failure> {
+    async fn stage(
+        &self,
+        name: &str,
+        command: &str,
+        budget: Duration,
+    ) -> Result<StageRun, Failure> {
         let dir = self.dir.path().join(name);
         let lower = dir.join("lower");
         std::fs::create_dir_all(&lower).map_err(WorkspaceError::io("making a directory"))?;
         let tree = Workspace::mount(&dir, &[Path::new(&lower)], &self.sandbox.limits)?;
-        let stage = Stage { name, command, workspace: tree.path(), private: None, env: Vec::new(), network: Network::None };
-        let run = self.sandbox.run(&stage, budget, &CancellationToken::new()).await?;
+        let stage = Stage {
+            name,
+            command,
+            workspace: tree.path(),
+            private: None,
+            env: Vec::new(),
+            network: Network::None,
+        };
+        let run = self
+            .sandbox
+            .run(&stage, budget, &CancellationToken::new())
+            .await?;
         if run.usage.is_none() {
             return Err(Failure::new(
                 protocol::Code::Internal,
@@ -146,7 +214,11 @@ fn held(run: &StageRun) -> Finding {
         ),
         last => {
             tracing::debug!(?last, end = ?run.end, "probe");
-            Finding::failure("limits", "the probe did not run to its end", "try another image with --image")
+            Finding::failure(
+                "limits",
+                "the probe did not run to its end",
+                "try another image with --image",
+            )
         }
     }
 }

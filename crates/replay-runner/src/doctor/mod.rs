@@ -41,15 +41,30 @@ pub struct Finding {
 
 impl Finding {
     fn ok(check: &'static str, found: impl Into<String>) -> Self {
-        Self { check, severity: Severity::Ok, found: found.into(), mend: String::new() }
+        Self {
+            check,
+            severity: Severity::Ok,
+            found: found.into(),
+            mend: String::new(),
+        }
     }
 
     fn warning(check: &'static str, found: impl Into<String>, mend: impl Into<String>) -> Self {
-        Self { check, severity: Severity::Warning, found: found.into(), mend: mend.into() }
+        Self {
+            check,
+            severity: Severity::Warning,
+            found: found.into(),
+            mend: mend.into(),
+        }
     }
 
     fn failure(check: &'static str, found: impl Into<String>, mend: impl Into<String>) -> Self {
-        Self { check, severity: Severity::Failure, found: found.into(), mend: mend.into() }
+        Self {
+            check,
+            severity: Severity::Failure,
+            found: found.into(),
+            mend: mend.into(),
+        }
     }
 }
 
@@ -65,7 +80,10 @@ pub struct Examination<'a> {
 }
 
 /// Looks at everything, the engine last and in depth.
-pub async fn examine(examination: &Examination<'_>, tell: &(dyn Fn(&Finding) + Sync)) -> Vec<Finding> {
+pub async fn examine(
+    examination: &Examination<'_>,
+    tell: &(dyn Fn(&Finding) + Sync),
+) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut add = |finding: Finding| {
         tell(&finding);

@@ -9,7 +9,9 @@ use protocol::Code;
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
     /// It runs elsewhere.
-    #[error("DOCKER_HOST names an engine on another machine; work trees of limited size are mounted on the engine's own host, so run there, or unset DOCKER_HOST")]
+    #[error(
+        "DOCKER_HOST names an engine on another machine; work trees of limited size are mounted on the engine's own host, so run there, or unset DOCKER_HOST"
+    )]
     Remote,
     /// Nobody answers.
     #[error("the container engine does not answer; start it, or point DOCKER_HOST at one")]
@@ -41,7 +43,9 @@ pub enum EngineError {
         storage_full: bool,
     },
     /// The image is not here and cannot be had.
-    #[error("image {image:?} is not on this host and could not be pulled; build it with `replay-runner images build`, or load it into the engine")]
+    #[error(
+        "image {image:?} is not on this host and could not be pulled; build it with `replay-runner images build`, or load it into the engine"
+    )]
     ImageUnavailable {
         /// As the task names it.
         image: String,
@@ -61,13 +65,19 @@ impl EngineError {
     pub(super) fn classify(call: &'static str, error: &Error) -> Self {
         tracing::debug!(%error, call, "engine call failed");
         match error {
-            Error::DockerResponseServerError { status_code, message } => Self::Refused {
+            Error::DockerResponseServerError {
+                status_code,
+                message,
+            } => Self::Refused {
                 call,
                 status: *status_code,
                 command_not_found: is_command_not_found(message),
                 storage_full: message.contains("no space left on device"),
             },
-            Error::RequestTimeoutError => Self::Timeout { call, deadline: Duration::from_mins(2) },
+            Error::RequestTimeoutError => Self::Timeout {
+                call,
+                deadline: Duration::from_mins(2),
+            },
             _ => Self::Unavailable,
         }
     }
@@ -84,15 +94,25 @@ impl EngineError {
 
     /// Whether the image has no such command.
     pub fn is_command_not_found(&self) -> bool {
-        matches!(self, Self::Refused { command_not_found: true, .. })
+        matches!(
+            self,
+            Self::Refused {
+                command_not_found: true,
+                ..
+            }
+        )
     }
 
     /// The outcome code of a replay that fails for this reason.
     pub fn code(&self) -> Code {
         match self {
-            Self::Unavailable | Self::Lost { .. } | Self::Refused { status: 404, .. } => Code::SandboxEngineUnavailable,
+            Self::Unavailable | Self::Lost { .. } | Self::Refused { status: 404, .. } => {
+                Code::SandboxEngineUnavailable
+            }
             Self::Timeout { .. } => Code::SandboxEngineTimeout,
-            Self::Refused { storage_full: true, .. } => Code::SandboxStorageFull,
+            Self::Refused {
+                storage_full: true, ..
+            } => Code::SandboxStorageFull,
             Self::Remote => Code::SandboxLimitsUnsatisfiable,
             Self::Refused { .. } => Code::SandboxStartFailed,
             Self::ImageUnavailable { .. } => Code::SandboxImageUnavailable,

@@ -24,17 +24,24 @@ pub type ImageProgress<'a> = &'a (dyn Fn(u64, u64) + Send + Sync);
 impl Engine {
     /// The image that `reference` names: a name, `name@sha256:…` or an id.
     /// One that is missing is pulled.
-    pub async fn image(&self, reference: &str, progress: ImageProgress<'_>) -> Result<Image, EngineError> {
+    pub async fn image(
+        &self,
+        reference: &str,
+        progress: ImageProgress<'_>,
+    ) -> Result<Image, EngineError> {
         match self.local_image(reference).await {
             Err(error) if error.is_not_found() => {}
             found => return found,
         }
-        let unavailable = || EngineError::ImageUnavailable { image: reference.to_owned() };
+        let unavailable = || EngineError::ImageUnavailable {
+            image: reference.to_owned(),
+        };
         if reference.starts_with("sha256:") {
             return Err(unavailable());
         }
         tracing::info!(image = reference, "pulling");
-        let pulled = tokio::time::timeout(self.deadlines.pull, self.pull(reference, progress)).await;
+        let pulled =
+            tokio::time::timeout(self.deadlines.pull, self.pull(reference, progress)).await;
         match pulled {
             Ok(Ok(())) => self.local_image(reference).await.map_err(|_| unavailable()),
             Ok(Err(_)) | Err(_) => Err(unavailable()),
@@ -60,8 +67,15 @@ impl Engine {
     async fn pull(&self, reference: &str, progress: ImageProgress<'_>) -> Result<(), EngineError> {
         // Without a tag the engine would pull every one that there is.
         let last = reference.rsplit('/').next().unwrap_or(reference);
-        let tag = if last.contains(':') || last.contains('@') { "" } else { "latest" };
-        let options = CreateImageOptionsBuilder::new().from_image(reference).tag(tag).build();
+        let tag = if last.contains(':') || last.contains('@') {
+            ""
+        } else {
+            "latest"
+        };
+        let options = CreateImageOptionsBuilder::new()
+            .from_image(reference)
+            .tag(tag)
+            .build();
         let mut steps = Box::pin(self.docker.create_image(Some(options), None, None));
         let mut layers = std::collections::HashMap::new();
         // A registry that accepts the connection and then says nothing.
@@ -69,13 +83,21 @@ impl Engine {
         loop {
             let step = tokio::time::timeout(silence, steps.next())
                 .await
-                .map_err(|_| EngineError::Timeout { call: "pull", deadline: silence })?;
+                .map_err(|_| EngineError::Timeout {
+                    call: "pull",
+                    deadline: silence,
+                })?;
             let Some(step) = step else { return Ok(()) };
             let step = step.map_err(|error| EngineError::classify("pull", &error))?;
             if let (Some(id), Some(detail)) = (step.id, step.progress_detail) {
                 layers.insert(id, (detail.current.unwrap_or(0), detail.total.unwrap_or(0)));
                 let sum = |pick: fn(&(i64, i64)) -> i64| -> u64 {
-                    layers.values().map(pick).sum::<i64>().try_into().unwrap_or(0)
+                    layers
+                        .values()
+                        .map(pick)
+                        .sum::<i64>()
+                        .try_into()
+                        .unwrap_or(0)
                 };
                 progress(sum(|layer| layer.0), sum(|layer| layer.1));
             }

@@ -102,12 +102,19 @@ pub struct Ended {
 impl Engine {
     /// Connects and agrees on an API version.
     pub async fn connect(deadlines: Deadlines) -> Result<Self, EngineError> {
-        if std::env::var("DOCKER_HOST").is_ok_and(|host| !host.is_empty() && !host.starts_with("unix://")) {
+        if std::env::var("DOCKER_HOST")
+            .is_ok_and(|host| !host.is_empty() && !host.starts_with("unix://"))
+        {
             return Err(EngineError::Remote);
         }
-        let docker = Docker::connect_with_defaults().map_err(|error| EngineError::unavailable(&error))?;
+        let docker =
+            Docker::connect_with_defaults().map_err(|error| EngineError::unavailable(&error))?;
         let docker = within(deadlines.query, "negotiate", docker.negotiate_version()).await?;
-        Ok(Self { docker, deadlines, host_id: host_id() })
+        Ok(Self {
+            docker,
+            deadlines,
+            host_id: host_id(),
+        })
     }
 
     /// The underlying client, for what is not a replay: building images.
@@ -130,9 +137,21 @@ impl Engine {
         let runtimes = info.runtimes.unwrap_or_default();
         Ok(EngineFacts {
             version: info.server_version.unwrap_or_default(),
-            systemd_cgroups: info.cgroup_driver.is_some_and(|driver| driver.to_string() == "systemd"),
-            cgroup_version: if info.cgroup_version.is_some_and(|version| version.to_string() == "2") { 2 } else { 1 },
-            memory_bytes: info.mem_total.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0),
+            systemd_cgroups: info
+                .cgroup_driver
+                .is_some_and(|driver| driver.to_string() == "systemd"),
+            cgroup_version: if info
+                .cgroup_version
+                .is_some_and(|version| version.to_string() == "2")
+            {
+                2
+            } else {
+                1
+            },
+            memory_bytes: info
+                .mem_total
+                .and_then(|bytes| u64::try_from(bytes).ok())
+                .unwrap_or(0),
             has_gpus: runtimes.keys().any(|name| name.contains("nvidia")),
             runtime,
         })
@@ -140,12 +159,22 @@ impl Engine {
 
     /// The version of the runtime that starts containers, if the engine tells.
     pub async fn runtime_version(&self) -> Option<String> {
-        let version = within(self.deadlines.query, "version", self.docker.version()).await.ok()?;
-        version.components?.into_iter().find(|part| part.name == "runc").map(|part| part.version)
+        let version = within(self.deadlines.query, "version", self.docker.version())
+            .await
+            .ok()?;
+        version
+            .components?
+            .into_iter()
+            .find(|part| part.name == "runc")
+            .map(|part| part.version)
     }
 
     /// Creates a container; the engine's id of it.
-    pub async fn create(&self, name: &str, body: ContainerCreateBody) -> Result<String, EngineError> {
+    pub async fn create(
+        &self,
+        name: &str,
+        body: ContainerCreateBody,
+    ) -> Result<String, EngineError> {
         let options = CreateContainerOptionsBuilder::new().name(name).build();
         let call = self.docker.create_container(Some(options), body);
         Ok(within(self.deadlines.change, "create", call).await?.id)
@@ -155,9 +184,15 @@ impl Engine {
     pub async fn attach(
         &self,
         id: &str,
-    ) -> Result<impl Stream<Item = Result<bollard::container::LogOutput, bollard::errors::Error>> + Send + use<>, EngineError>
-    {
-        let options = AttachContainerOptionsBuilder::new().stdout(true).stderr(true).stream(true).build();
+    ) -> Result<
+        impl Stream<Item = Result<bollard::container::LogOutput, bollard::errors::Error>> + Send + use<>,
+        EngineError,
+    > {
+        let options = AttachContainerOptionsBuilder::new()
+            .stdout(true)
+            .stderr(true)
+            .stream(true)
+            .build();
         let call = self.docker.attach_container(id, Some(options));
         Ok(within(self.deadlines.query, "attach", call).await?.output)
     }
@@ -165,7 +200,9 @@ impl Engine {
     /// Resolves when the container next exits. Must be polled before `start`:
     /// a container that is only created counts as not running.
     pub async fn next_exit(&self, id: &str) -> Result<(), EngineError> {
-        let options = WaitContainerOptionsBuilder::new().condition("next-exit").build();
+        let options = WaitContainerOptionsBuilder::new()
+            .condition("next-exit")
+            .build();
         let mut answers = Box::pin(self.docker.wait_container(id, Some(options)));
         match answers.next().await {
             Some(Ok(_) | Err(bollard::errors::Error::DockerContainerWaitError { .. })) => Ok(()),
@@ -176,7 +213,9 @@ impl Engine {
 
     /// Starts a container.
     pub async fn start(&self, id: &str) -> Result<(), EngineError> {
-        let call = self.docker.start_container(id, None::<StartContainerOptions>);
+        let call = self
+            .docker
+            .start_container(id, None::<StartContainerOptions>);
         within(self.deadlines.change, "start", call).await
     }
 
@@ -193,7 +232,9 @@ impl Engine {
 
     /// How a container that has exited ended.
     pub async fn ended(&self, id: &str) -> Result<Ended, EngineError> {
-        let call = self.docker.inspect_container(id, None::<InspectContainerOptions>);
+        let call = self
+            .docker
+            .inspect_container(id, None::<InspectContainerOptions>);
         let state = within(self.deadlines.query, "inspect", call).await?.state;
         let state = state.ok_or_else(|| EngineError::lost("inspect"))?;
         // Whoever removes a container by force kills it first: it did not end by
@@ -206,7 +247,9 @@ impl Engine {
             return Err(EngineError::lost("inspect"));
         }
         Ok(Ended {
-            exit_code: state.exit_code.ok_or_else(|| EngineError::lost("inspect"))?,
+            exit_code: state
+                .exit_code
+                .ok_or_else(|| EngineError::lost("inspect"))?,
             oom_killed: state.oom_killed.unwrap_or(false),
         })
     }
@@ -214,7 +257,10 @@ impl Engine {
     /// Removes a container by force, with its anonymous volumes. One that is
     /// gone is fine.
     pub async fn remove(&self, id: &str) -> Result<(), EngineError> {
-        let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
+        let options = RemoveContainerOptionsBuilder::new()
+            .force(true)
+            .v(true)
+            .build();
         let call = self.docker.remove_container(id, Some(options));
         match within(self.deadlines.change, "remove", call).await {
             Err(error) if error.is_not_found() || error.is_conflict() => Ok(()),
@@ -226,13 +272,24 @@ impl Engine {
     pub async fn our_containers(&self) -> Result<Vec<OurContainer>, EngineError> {
         let filter = format!("{HOST_LABEL}={}", self.host_id);
         let filters = HashMap::from([("label".to_owned(), vec![filter])]);
-        let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
-        let list = within(self.deadlines.query, "list", self.docker.list_containers(Some(options))).await?;
+        let options = ListContainersOptionsBuilder::new()
+            .all(true)
+            .filters(&filters)
+            .build();
+        let list = within(
+            self.deadlines.query,
+            "list",
+            self.docker.list_containers(Some(options)),
+        )
+        .await?;
         Ok(list
             .into_iter()
             .filter_map(|container| {
                 let owner = container.labels?.remove(OWNER_LABEL)?;
-                Some(OurContainer { id: container.id?, owner })
+                Some(OurContainer {
+                    id: container.id?,
+                    owner,
+                })
             })
             .collect())
     }
@@ -258,8 +315,11 @@ fn host_id() -> String {
         .map(|id| id.trim().to_owned())
         .filter(|id| !id.is_empty())
         .or_else(|| nix::unistd::gethostname().ok()?.into_string().ok())
-        .map_or_else(|| "unknown".to_owned(), |id| {
-            // A machine id is not to be shown around; its digest names the host as well.
-            protocol::Sha256Digest::of(id.as_bytes()).to_string()[..16].to_owned()
-        })
+        .map_or_else(
+            || "unknown".to_owned(),
+            |id| {
+                // A machine id is not to be shown around; its digest names the host as well.
+                protocol::Sha256Digest::of(id.as_bytes()).to_string()[..16].to_owned()
+            },
+        )
 }

@@ -18,7 +18,11 @@ pub struct MarkerScanner {
 impl MarkerScanner {
     /// Looks for `names`.
     pub fn new(names: &[String]) -> Self {
-        Self { names: names.to_vec(), lines: [Vec::new(), Vec::new()], found: BTreeMap::new() }
+        Self {
+            names: names.to_vec(),
+            lines: [Vec::new(), Vec::new()],
+            found: BTreeMap::new(),
+        }
     }
 
     /// Takes the next bytes of one of the two streams.
@@ -56,7 +60,9 @@ impl MarkerScanner {
 
 /// The value in the last `name: value` or `name = value` of `line`.
 fn marker_value<'a>(line: &'a str, name: &str) -> Option<&'a str> {
-    line.match_indices(name).filter_map(|(at, _)| value_after(line, at, name.len())).last()
+    line.match_indices(name)
+        .filter_map(|(at, _)| value_after(line, at, name.len()))
+        .last()
 }
 
 fn value_after(line: &str, at: usize, length: usize) -> Option<&str> {
@@ -64,8 +70,13 @@ fn value_after(line: &str, at: usize, length: usize) -> Option<&str> {
     if line[..at].ends_with(is_part_of_a_name) {
         return None;
     }
-    let value = line[at + length..].trim_start().strip_prefix([':', '='])?.trim_start();
-    let end = value.find(|c: char| c.is_whitespace() || matches!(c, ',' | ';')).unwrap_or(value.len());
+    let value = line[at + length..]
+        .trim_start()
+        .strip_prefix([':', '='])?
+        .trim_start();
+    let end = value
+        .find(|c: char| c.is_whitespace() || matches!(c, ',' | ';'))
+        .unwrap_or(value.len());
     (end > 0).then_some(&value[..end])
 }
 
@@ -83,14 +94,29 @@ mod tests {
 
     #[test]
     fn the_last_marker_counts_wherever_the_stream_is_cut() {
-        assert_eq!(last(&[(false, "loss: 1\nloss = 0.5\n")]).as_deref(), Some("0.5"));
-        assert_eq!(last(&[(false, "lo"), (true, "loss: 7\n"), (false, "ss: 3")]).as_deref(), Some("3"));
-        assert_eq!(last(&[(false, "step 3, loss=2, lr: 1\n")]).as_deref(), Some("2"));
+        assert_eq!(
+            last(&[(false, "loss: 1\nloss = 0.5\n")]).as_deref(),
+            Some("0.5")
+        );
+        assert_eq!(
+            last(&[(false, "lo"), (true, "loss: 7\n"), (false, "ss: 3")]).as_deref(),
+            Some("3")
+        );
+        assert_eq!(
+            last(&[(false, "step 3, loss=2, lr: 1\n")]).as_deref(),
+            Some("2")
+        );
     }
 
     #[test]
     fn a_longer_name_that_contains_the_metric_is_another_metric() {
-        for line in ["val_loss: 1\n", "loss_total: 1\n", "x.loss: 1\n", "the loss was 1\n", "loss:\n"] {
+        for line in [
+            "val_loss: 1\n",
+            "loss_total: 1\n",
+            "x.loss: 1\n",
+            "the loss was 1\n",
+            "loss:\n",
+        ] {
             assert_eq!(last(&[(false, line)]), None, "{line:?}");
         }
     }

@@ -48,14 +48,19 @@ impl<'a> ResultFile<'a> {
     pub fn parse(bytes: &'a [u8]) -> Result<Self, ResultError> {
         let text = std::str::from_utf8(bytes)
             .map_err(|_| ResultError::InvalidJson("it is not UTF-8".to_owned()))?;
-        serde_json::from_str(text).map(Self).map_err(|error| ResultError::InvalidJson(without_content(&error)))
+        serde_json::from_str(text)
+            .map(Self)
+            .map_err(|error| ResultError::InvalidJson(without_content(&error)))
     }
 
     /// The metric `name`: from `metric_name` and `metric_value`, else from
     /// `metrics`, else from the top level.
     pub fn metric(&self, name: &str) -> Result<Decimal, ResultError> {
         let missing = || ResultError::MetricMissing(name.to_owned());
-        let raw = self.named(name).or_else(|| self.listed(name)).or_else(|| self.0.get(name));
+        let raw = self
+            .named(name)
+            .or_else(|| self.listed(name))
+            .or_else(|| self.0.get(name));
         number(name, raw.ok_or_else(missing)?)
     }
 
@@ -131,26 +136,53 @@ mod tests {
 
     fn metric(text: &str) -> Result<String, Code> {
         let parsed = ResultFile::parse(text.as_bytes()).map_err(|error| error.code())?;
-        parsed.metric("nll").map(|value| value.to_string()).map_err(|error| error.code())
+        parsed
+            .metric("nll")
+            .map(|value| value.to_string())
+            .map_err(|error| error.code())
     }
 
     #[test]
     fn what_is_not_one_strict_json_object_is_refused() {
         for text in [
-            "", " ", "{", "{\"nll\": 1", "{\"nll\": 1}}", "{\"nll\": 1} {\"nll\": 2}", "\u{feff}{\"nll\": 1}",
-            "{\"nll\": NaN}", "{\"nll\": Infinity}", "{\"nll\": -Infinity}", "{\"nll\": 1,}", "{\"nll\": 01}",
-            "// c\n{\"nll\": 1}", "{'nll': 1}", "[1]", "1", "null", "{\"nll\": 1, \"nll\": 2}", "{\"nll\": .5}",
+            "",
+            " ",
+            "{",
+            "{\"nll\": 1",
+            "{\"nll\": 1}}",
+            "{\"nll\": 1} {\"nll\": 2}",
+            "\u{feff}{\"nll\": 1}",
+            "{\"nll\": NaN}",
+            "{\"nll\": Infinity}",
+            "{\"nll\": -Infinity}",
+            "{\"nll\": 1,}",
+            "{\"nll\": 01}",
+            "// c\n{\"nll\": 1}",
+            "{'nll': 1}",
+            "[1]",
+            "1",
+            "null",
+            "{\"nll\": 1, \"nll\": 2}",
+            "{\"nll\": .5}",
         ] {
             assert_eq!(metric(text), Err(Code::ResultInvalidJson), "{text:?}");
         }
-        let utf16: Vec<u8> = "{\"nll\": 1}".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let utf16: Vec<u8> = "{\"nll\": 1}"
+            .encode_utf16()
+            .flat_map(u16::to_le_bytes)
+            .collect();
         assert!(ResultFile::parse(&utf16).is_err());
         assert!(ResultFile::parse(b"{\"nll\": 1, \"x\": \"\xff\"}").is_err());
     }
 
     #[test]
     fn an_error_never_quotes_the_file() {
-        for text in ["\"SECRET\"", "{\"SECRET\": 1, \"SECRET\": 2}", "{\"nll\": SECRET}", "[\"SECRET\"]"] {
+        for text in [
+            "\"SECRET\"",
+            "{\"SECRET\": 1, \"SECRET\": 2}",
+            "{\"nll\": SECRET}",
+            "[\"SECRET\"]",
+        ] {
             let error = ResultFile::parse(text.as_bytes()).unwrap_err().to_string();
             assert!(!error.contains("SECRET"), "{error}");
         }
@@ -162,7 +194,10 @@ mod tests {
             ("{}", Code::ResultMetricMissing),
             ("{\"nll\": null}", Code::ResultMetricMissing),
             ("{\"NLL\": 1}", Code::ResultMetricMissing),
-            ("{\"metric_name\": \"other\", \"metric_value\": 1}", Code::ResultMetricMissing),
+            (
+                "{\"metric_name\": \"other\", \"metric_value\": 1}",
+                Code::ResultMetricMissing,
+            ),
             ("{\"nll\": \"0.9\"}", Code::ResultMetricNotANumber),
             ("{\"nll\": true}", Code::ResultMetricNotANumber),
             ("{\"nll\": [1]}", Code::ResultMetricNotANumber),
@@ -177,9 +212,15 @@ mod tests {
     fn a_metric_is_found_in_each_of_the_three_shapes_with_its_digits() {
         for (text, value) in [
             ("{\"nll\": 0.10}", "0.10"),
-            ("{\"metrics\": {\"nll\": 9007199254740993}}", "9007199254740993"),
+            (
+                "{\"metrics\": {\"nll\": 9007199254740993}}",
+                "9007199254740993",
+            ),
             ("{\"metric_name\": \"nll\", \"metric_value\": 1e-7}", "1e-7"),
-            ("{\"status\": \"ACCEPT\", \"code\": null, \"nll\": -0}", "-0"),
+            (
+                "{\"status\": \"ACCEPT\", \"code\": null, \"nll\": -0}",
+                "-0",
+            ),
         ] {
             assert_eq!(metric(text).as_deref(), Ok(value), "{text}");
         }
@@ -187,7 +228,14 @@ mod tests {
 
     #[test]
     fn deep_nesting_is_refused_and_does_not_overflow_the_stack() {
-        let deep = format!("{{\"x\": {}1{}, \"nll\": 1}}", "[".repeat(200_000), "]".repeat(200_000));
-        assert!(matches!(metric(&deep).as_deref(), Ok("1") | Err(Code::ResultInvalidJson)));
+        let deep = format!(
+            "{{\"x\": {}1{}, \"nll\": 1}}",
+            "[".repeat(200_000),
+            "]".repeat(200_000)
+        );
+        assert!(matches!(
+            metric(&deep).as_deref(),
+            Ok("1") | Err(Code::ResultInvalidJson)
+        ));
     }
 }

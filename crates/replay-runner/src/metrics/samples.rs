@@ -17,7 +17,10 @@ pub enum SamplesError {
         value: Decimal,
     },
     /// The repeats disagree.
-    #[error("metric {name:?} is not reproducible: {} (relative spread {relative:.3e})", list(values))]
+    #[error(
+        "metric {name:?} is not reproducible: {} (relative spread {relative:.3e})",
+        list(values)
+    )]
     NotReproducible {
         /// The metric.
         name: String,
@@ -53,7 +56,10 @@ pub struct Samples {
 impl Samples {
     /// Starts with the first repeat's value.
     pub fn new(first: Decimal) -> Self {
-        Self { first, rest: Vec::new() }
+        Self {
+            first,
+            rest: Vec::new(),
+        }
     }
 
     /// Adds the next repeat's value.
@@ -63,7 +69,10 @@ impl Samples {
 
     /// All values in order.
     pub fn values(&self) -> Vec<Decimal> {
-        std::iter::once(&self.first).chain(&self.rest).cloned().collect()
+        std::iter::once(&self.first)
+            .chain(&self.rest)
+            .cloned()
+            .collect()
     }
 
     /// The middle value with its own digits; the mean of the two middle ones
@@ -77,7 +86,8 @@ impl Samples {
             return lower.clone();
         }
         // Halved before they are added, so that two large values stay finite.
-        Decimal::from_f64(lower.value() / 2.0 + upper.value() / 2.0).unwrap_or_else(|| lower.clone())
+        Decimal::from_f64(lower.value() / 2.0 + upper.value() / 2.0)
+            .unwrap_or_else(|| lower.clone())
     }
 
     /// The values with their relative spread.
@@ -86,14 +96,22 @@ impl Samples {
         let numbers = values.iter().map(Decimal::value);
         let width = numbers.clone().fold(f64::MIN, f64::max) - numbers.fold(f64::MAX, f64::min);
         let median = self.median().value().abs();
-        let relative = if width == 0.0 { 0.0 } else { (width / median).min(f64::MAX) };
+        let relative = if width == 0.0 {
+            0.0
+        } else {
+            (width / median).min(f64::MAX)
+        };
         Spread { values, relative }
     }
 
     /// The value that counts, if the repeats agree within `tolerance` and it is
     /// within the metric's range. What the supervisor measures always varies:
     /// without a tolerance its repeats need not be equal.
-    pub fn decide(&self, metric: &Metric, tolerance: Option<&Decimal>) -> Result<Decimal, SamplesError> {
+    pub fn decide(
+        &self,
+        metric: &Metric,
+        tolerance: Option<&Decimal>,
+    ) -> Result<Decimal, SamplesError> {
         let spread = self.spread();
         let allowed = match tolerance {
             Some(tolerance) => tolerance.value(),
@@ -109,8 +127,15 @@ impl Samples {
         }
         let value = self.median();
         // Every repeat has to be honest, not only the middle one.
-        match spread.values.into_iter().find(|value| !metric.range.contains(value)) {
-            Some(value) => Err(SamplesError::OutOfRange { name: metric.name.clone(), value }),
+        match spread
+            .values
+            .into_iter()
+            .find(|value| !metric.range.contains(value))
+        {
+            Some(value) => Err(SamplesError::OutOfRange {
+                name: metric.name.clone(),
+                value,
+            }),
             None => Ok(value),
         }
     }
@@ -135,7 +160,10 @@ mod tests {
         Metric {
             name: name.to_owned(),
             direction: Direction::Minimize,
-            range: MetricRange { min: min.map(bound), max: max.map(bound) },
+            range: MetricRange {
+                min: min.map(bound),
+                max: max.map(bound),
+            },
         }
     }
 
@@ -143,17 +171,31 @@ mod tests {
     fn repeats_that_differ_are_no_result_unless_the_task_tolerates_it() {
         let wobbly = samples(&["1.00", "1.01", "1.02"]);
         let plain = metric("nll", None, None);
-        assert_eq!(wobbly.decide(&plain, None).unwrap_err().code(), Code::ResultNotReproducible);
+        assert_eq!(
+            wobbly.decide(&plain, None).unwrap_err().code(),
+            Code::ResultNotReproducible
+        );
         let tight: Decimal = "0.01".parse().unwrap();
-        assert_eq!(wobbly.decide(&plain, Some(&tight)).unwrap_err().code(), Code::ResultNotReproducible);
+        assert_eq!(
+            wobbly.decide(&plain, Some(&tight)).unwrap_err().code(),
+            Code::ResultNotReproducible
+        );
         let wide: Decimal = "0.02".parse().unwrap();
         assert_eq!(wobbly.decide(&plain, Some(&wide)).unwrap().as_str(), "1.01");
     }
 
     #[test]
     fn equal_values_in_different_digits_agree() {
-        assert!(samples(&["1.0", "1.00", "1"]).decide(&metric("nll", None, None), None).is_ok());
-        assert!(samples(&["0", "0.0"]).decide(&metric("nll", None, None), None).is_ok());
+        assert!(
+            samples(&["1.0", "1.00", "1"])
+                .decide(&metric("nll", None, None), None)
+                .is_ok()
+        );
+        assert!(
+            samples(&["0", "0.0"])
+                .decide(&metric("nll", None, None), None)
+                .is_ok()
+        );
     }
 
     #[test]
@@ -167,8 +209,14 @@ mod tests {
     fn a_single_repeat_outside_the_range_spoils_the_median() {
         let wide: Decimal = "1".parse().unwrap();
         let bounded = metric("accuracy", Some("0"), Some("1"));
-        let refused = samples(&["0.9", "0.9", "1.7"]).decide(&bounded, Some(&wide)).unwrap_err();
+        let refused = samples(&["0.9", "0.9", "1.7"])
+            .decide(&bounded, Some(&wide))
+            .unwrap_err();
         assert_eq!(refused.code(), Code::ResultMetricOutOfRange);
-        assert!(samples(&["0", "1"]).decide(&bounded, Some(&"2".parse().unwrap())).is_ok());
+        assert!(
+            samples(&["0", "1"])
+                .decide(&bounded, Some(&"2".parse().unwrap()))
+                .is_ok()
+        );
     }
 }

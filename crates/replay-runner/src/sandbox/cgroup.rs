@@ -39,10 +39,16 @@ impl StageCgroup {
             let base = "replayrunner.slice";
             let of_owner = format!("replayrunner-{owner}.slice");
             let name = format!("replayrunner-{owner}-{stage}.slice");
-            return Self { relative: Path::new(base).join(of_owner).join(&name), parent: name };
+            return Self {
+                relative: Path::new(base).join(of_owner).join(&name),
+                parent: name,
+            };
         }
         let parent = format!("/{PARENT}/{owner}/{stage}");
-        Self { relative: PathBuf::from(&parent[1..]), parent }
+        Self {
+            relative: PathBuf::from(&parent[1..]),
+            parent,
+        }
     }
 
     /// The engine's `CgroupParent`.
@@ -56,16 +62,26 @@ impl StageCgroup {
     }
 
     fn usage_v1(&self) -> Option<Usage> {
-        let cpu = read_u64(&Path::new(ROOT).join("cpuacct").join(&self.relative).join("cpuacct.usage"))?;
+        let cpu = read_u64(
+            &Path::new(ROOT)
+                .join("cpuacct")
+                .join(&self.relative)
+                .join("cpuacct.usage"),
+        )?;
         let memory = Path::new(ROOT).join("memory").join(&self.relative);
         let peak = read_u64(&memory.join("memory.max_usage_in_bytes"))?;
-        Some(Usage { cpu: Duration::from_nanos(cpu), peak_memory_bytes: peak })
+        Some(Usage {
+            cpu: Duration::from_nanos(cpu),
+            peak_memory_bytes: peak,
+        })
     }
 
     fn usage_v2(&self) -> Option<Usage> {
         let dir = Path::new(ROOT).join(&self.relative);
         let stat = fs::read_to_string(dir.join("cpu.stat")).ok()?;
-        let micros = stat.lines().find_map(|line| line.strip_prefix("usage_usec "))?;
+        let micros = stat
+            .lines()
+            .find_map(|line| line.strip_prefix("usage_usec "))?;
         Some(Usage {
             cpu: Duration::from_micros(micros.trim().parse().ok()?),
             peak_memory_bytes: read_u64(&dir.join("memory.peak"))?,
@@ -97,13 +113,21 @@ impl StageCgroup {
 
 /// Every runner, alive or dead, of which there is a cgroup.
 pub fn owners() -> std::collections::BTreeSet<String> {
-    let names = |dir: PathBuf| children(&dir).filter_map(|child| child.file_name()?.to_str().map(str::to_owned)).collect::<Vec<_>>();
+    let names = |dir: PathBuf| {
+        children(&dir)
+            .filter_map(|child| child.file_name()?.to_str().map(str::to_owned))
+            .collect::<Vec<_>>()
+    };
     let mut owners = std::collections::BTreeSet::new();
     for root in hierarchies() {
         owners.extend(names(root.join(PARENT)));
         let slices = names(root.join("replayrunner.slice"));
         owners.extend(slices.iter().filter_map(|name| {
-            Some(name.strip_prefix("replayrunner-")?.strip_suffix(".slice")?.to_owned())
+            Some(
+                name.strip_prefix("replayrunner-")?
+                    .strip_suffix(".slice")?
+                    .to_owned(),
+            )
         }));
     }
     owners
@@ -113,7 +137,11 @@ pub fn owners() -> std::collections::BTreeSet<String> {
 pub fn remove(owner: &str) {
     for root in hierarchies() {
         remove_tree(&root.join(PARENT).join(owner));
-        remove_tree(&root.join("replayrunner.slice").join(format!("replayrunner-{owner}.slice")));
+        remove_tree(
+            &root
+                .join("replayrunner.slice")
+                .join(format!("replayrunner-{owner}.slice")),
+        );
     }
 }
 

@@ -51,7 +51,10 @@ impl Sandbox {
             hostname: Some("replay".to_owned()),
             env: Some(self.env(stage)),
             // An empty command line, not an absent one, switches off the image's.
-            healthcheck: Some(HealthConfig { test: Some(vec!["NONE".to_owned()]), ..Default::default() }),
+            healthcheck: Some(HealthConfig {
+                test: Some(vec!["NONE".to_owned()]),
+                ..Default::default()
+            }),
             labels: Some(self.engine.labels(&self.owner)),
             attach_stdout: Some(true),
             attach_stderr: Some(true),
@@ -90,7 +93,10 @@ impl Sandbox {
             tmpfs: Some(self.tmpfs()),
             mounts: Some(self.mounts(stage)),
             // The engine would write every byte to the host's disk otherwise.
-            log_config: Some(HostConfigLogConfig { typ: Some("none".to_owned()), config: None }),
+            log_config: Some(HostConfigLogConfig {
+                typ: Some("none".to_owned()),
+                config: None,
+            }),
             device_requests: (limits.gpus > 0).then(|| {
                 vec![DeviceRequest {
                     count: Some(limits.gpus.into()),
@@ -116,14 +122,19 @@ impl Sandbox {
                 env.push(name.clone());
             }
         }
-        env.extend(variables.into_iter().map(|(name, value)| format!("{name}={value}")));
+        env.extend(
+            variables
+                .into_iter()
+                .map(|(name, value)| format!("{name}={value}")),
+        );
         env
     }
 
     /// `/tmp`, and something small in place of every volume that the image
     /// declares: an anonymous volume would be unlimited space on the host.
     fn tmpfs(&self) -> HashMap<String, String> {
-        let options = |bytes: u64| format!("rw,nosuid,nodev,exec,mode=1777,size={bytes},nr_inodes=100000");
+        let options =
+            |bytes: u64| format!("rw,nosuid,nodev,exec,mode=1777,size={bytes},nr_inodes=100000");
         let mut mounts: HashMap<String, String> = self
             .image
             .volumes

@@ -17,7 +17,12 @@ impl HeadTail {
     /// Keeps `cap` bytes, half of them from the start and half from the end.
     pub fn new(cap: u64) -> Self {
         let half = usize::try_from(cap / 2).unwrap_or(usize::MAX / 2);
-        Self { head: Vec::new(), tail: VecDeque::new(), half, total: 0 }
+        Self {
+            head: Vec::new(),
+            tail: VecDeque::new(),
+            half,
+            total: 0,
+        }
     }
 
     /// Takes the next bytes of the stream.
@@ -58,13 +63,21 @@ impl HeadTail {
         }
         // A secret that the cut goes through would be kept in part: leave out
         // as much at either side as the longest secret could have there.
-        let margin = secrets.iter().map(|secret| secret.len().saturating_sub(1)).max().unwrap_or(0);
+        let margin = secrets
+            .iter()
+            .map(|secret| secret.len().saturating_sub(1))
+            .max()
+            .unwrap_or(0);
         let head = redact(&self.head, secrets);
         let tail = redact(&tail, secrets);
         let head = &head[..head.len().saturating_sub(margin)];
         let tail = &tail[margin.min(tail.len())..];
         let missing = self.total - (self.head.len() + self.tail.len()) as u64;
-        format!("{}\n[{missing} bytes left out]\n{}", escape(head), escape(tail))
+        format!(
+            "{}\n[{missing} bytes left out]\n{}",
+            escape(head),
+            escape(tail)
+        )
     }
 }
 
@@ -73,7 +86,10 @@ fn redact(bytes: &[u8], secrets: &[String]) -> Vec<u8> {
     let mut kept = Vec::with_capacity(bytes.len());
     let mut rest = bytes;
     while let Some(first) = rest.first() {
-        if let Some(secret) = secrets.iter().find(|secret| rest.starts_with(secret.as_bytes())) {
+        if let Some(secret) = secrets
+            .iter()
+            .find(|secret| rest.starts_with(secret.as_bytes()))
+        {
             kept.extend_from_slice(b"[redacted]");
             rest = &rest[secret.len()..];
         } else {
@@ -153,15 +169,28 @@ mod tests {
     #[test]
     fn nothing_printed_can_act_on_a_terminal() {
         let hostile = b"\x1b[2J\x1b]52;c;AAAA\x07\rRESULT\xff\0\xe2\x80\xae\x7f";
-        assert_eq!(escape(hostile), "\\x1b[2J\\x1b]52;c;AAAA\\x07\\x0dRESULT\\xff\\x00\\u{202e}\\x7f");
+        assert_eq!(
+            escape(hostile),
+            "\\x1b[2J\\x1b]52;c;AAAA\\x07\\x0dRESULT\\xff\\x00\\u{202e}\\x7f"
+        );
     }
 
     #[test]
     fn secrets_are_replaced_even_where_the_cut_goes_through_one() {
         let secrets = vec!["s3cret-token".to_owned()];
-        assert_eq!(kept(64, &[b"a s3cret-token b"]).render(&secrets), "a [redacted] b");
+        assert_eq!(
+            kept(64, &[b"a s3cret-token b"]).render(&secrets),
+            "a [redacted] b"
+        );
         let padding = vec![b'.'; 100];
-        let shown = kept(32, &[b"0123456789s3cret-token", &padding, b"s3cret-token456789"]).render(&secrets);
-        assert!(!shown.contains("s3cret") && !shown.contains("token"), "{shown}");
+        let shown = kept(
+            32,
+            &[b"0123456789s3cret-token", &padding, b"s3cret-token456789"],
+        )
+        .render(&secrets);
+        assert!(
+            !shown.contains("s3cret") && !shown.contains("token"),
+            "{shown}"
+        );
     }
 }

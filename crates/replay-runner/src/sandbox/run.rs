@@ -71,8 +71,17 @@ impl Sandbox {
         if cancel.is_cancelled() {
             return Err(SandboxError::Cancelled);
         }
-        let name = format!("replay-{}-{}-{}", &self.owner[..12], self.replay, stage.name);
-        let cgroup = StageCgroup::new(&self.owner, &format!("{}{}", self.replay.replace('-', ""), stage.name), self.systemd_cgroups);
+        let name = format!(
+            "replay-{}-{}-{}",
+            &self.owner[..12],
+            self.replay,
+            stage.name
+        );
+        let cgroup = StageCgroup::new(
+            &self.owner,
+            &format!("{}{}", self.replay.replace('-', ""), stage.name),
+            self.systemd_cgroups,
+        );
         let observed = self.live(&name, stage, budget, cancel, &cgroup).await;
         // By name: a create call that timed out may still have made it.
         let removed = self.remove(&name, &cgroup, observed.is_err()).await;
@@ -103,14 +112,28 @@ impl Sandbox {
             let (engine, id) = (self.engine.clone(), id.clone());
             AbortOnDrop(tokio::spawn(async move { engine.next_exit(&id).await }))
         };
-        let start = self.engine.start(&id).instrument(debug_span!("start")).await;
+        let start = self
+            .engine
+            .start(&id)
+            .instrument(debug_span!("start"))
+            .await;
         if let Err(error) = start {
-            return if error.is_command_not_found() { Ok(never_started()) } else { Err(error.into()) };
+            return if error.is_command_not_found() {
+                Ok(never_started())
+            } else {
+                Err(error.into())
+            };
         }
         let started = Instant::now();
-        let mut stop = self.until_end(&id, &mut exit, budget, cancel).instrument(debug_span!("command")).await?;
+        let mut stop = self
+            .until_end(&id, &mut exit, budget, cancel)
+            .instrument(debug_span!("command"))
+            .await?;
         if stop != Stop::Exited {
-            let killed = self.kill(&id, &mut exit, cgroup).instrument(debug_span!("kill")).await?;
+            let killed = self
+                .kill(&id, &mut exit, cgroup)
+                .instrument(debug_span!("kill"))
+                .await?;
             if stop == Stop::Deadline && killed == Killed::WasDead {
                 // It ended in time, and the engine was late to tell.
                 stop = Stop::Exited;
@@ -121,7 +144,11 @@ impl Sandbox {
             return Err(SandboxError::Cancelled);
         }
         let (output, markers) = drain.finish().instrument(debug_span!("drain")).await;
-        let ended = self.engine.ended(&id).instrument(debug_span!("inspect")).await?;
+        let ended = self
+            .engine
+            .ended(&id)
+            .instrument(debug_span!("inspect"))
+            .await?;
         Ok(StageRun {
             end: stage_end(stop, ended),
             exit_code: Some(ended.exit_code),
@@ -171,7 +198,9 @@ impl Sandbox {
     ) -> Result<Killed, SandboxError> {
         let by_engine = async {
             let killed = self.engine.kill(id).await?;
-            (&mut exit.0).await.map_err(|_| EngineError::Lost { call: "wait" })??;
+            (&mut exit.0)
+                .await
+                .map_err(|_| EngineError::Lost { call: "wait" })??;
             Ok::<_, EngineError>(killed)
         };
         match tokio::time::timeout(KILL_PATIENCE, by_engine).await {
@@ -187,7 +216,11 @@ impl Sandbox {
 
     /// Waits until the engine has noticed that the container is dead. However
     /// slow it is, this is no reason to call a timeout anything else.
-    async fn await_dead(&self, id: &str, exit: &mut AbortOnDrop<Result<(), EngineError>>) -> Result<(), EngineError> {
+    async fn await_dead(
+        &self,
+        id: &str,
+        exit: &mut AbortOnDrop<Result<(), EngineError>>,
+    ) -> Result<(), EngineError> {
         let patience = tokio::time::sleep(DEATH_PATIENCE);
         let mut patience = pin!(patience);
         loop {
@@ -206,7 +239,12 @@ impl Sandbox {
     /// Removes the container. After a failure the engine may be coming back
     /// from a restart, so nothing may go on running meanwhile and it is asked
     /// more than once.
-    async fn remove(&self, name: &str, cgroup: &StageCgroup, failed: bool) -> Result<(), EngineError> {
+    async fn remove(
+        &self,
+        name: &str,
+        cgroup: &StageCgroup,
+        failed: bool,
+    ) -> Result<(), EngineError> {
         let tries = if failed { 4 } else { 1 };
         if failed {
             cgroup.kill_all();
@@ -257,7 +295,10 @@ fn never_started() -> StageRun {
 
 /// Reads a container's output to its end, in a task of its own: a reader that
 /// stops reading would stall the container.
-struct Drain(AbortOnDrop<()>, std::sync::Arc<std::sync::Mutex<(HeadTail, MarkerScanner)>>);
+struct Drain(
+    AbortOnDrop<()>,
+    std::sync::Arc<std::sync::Mutex<(HeadTail, MarkerScanner)>>,
+);
 
 impl Drain {
     fn spawn(
@@ -265,7 +306,10 @@ impl Drain {
         cap: u64,
         markers: &[String],
     ) -> Self {
-        let kept = std::sync::Arc::new(std::sync::Mutex::new((HeadTail::new(cap), MarkerScanner::new(markers))));
+        let kept = std::sync::Arc::new(std::sync::Mutex::new((
+            HeadTail::new(cap),
+            MarkerScanner::new(markers),
+        )));
         let sink = std::sync::Arc::clone(&kept);
         let task = tokio::spawn(async move {
             let mut output = pin!(output);
@@ -280,7 +324,10 @@ impl Drain {
     }
 
     async fn finish(mut self) -> (HeadTail, MarkerScanner) {
-        if tokio::time::timeout(DRAIN_PATIENCE, &mut self.0.0).await.is_err() {
+        if tokio::time::timeout(DRAIN_PATIENCE, &mut self.0.0)
+            .await
+            .is_err()
+        {
             tracing::warn!("output did not end with its container");
         }
         let empty = (HeadTail::new(0), MarkerScanner::new(&[]));

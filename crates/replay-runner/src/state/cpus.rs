@@ -40,9 +40,13 @@ impl Cores {
     /// The cores that the kernel lets this process run on.
     pub fn of_this_process() -> Result<Self, StateError> {
         let dir = locks_dir("cpus")?;
-        let set = sched_getaffinity(Pid::from_raw(0))
-            .map_err(|errno| StateError::Io { path: dir.clone(), source: errno.into() })?;
-        let ids = (0..CpuSet::count()).filter(|id| set.is_set(*id).unwrap_or(false)).collect();
+        let set = sched_getaffinity(Pid::from_raw(0)).map_err(|errno| StateError::Io {
+            path: dir.clone(),
+            source: errno.into(),
+        })?;
+        let ids = (0..CpuSet::count())
+            .filter(|id| set.is_set(*id).unwrap_or(false))
+            .collect();
         Ok(Self { dir, ids })
     }
 
@@ -55,7 +59,10 @@ impl Cores {
     pub async fn reserve(&self, wanted: u32) -> Result<CpuReservation, StateError> {
         let wanted_count = wanted as usize;
         if wanted_count > self.ids.len() {
-            return Err(StateError::Cores { wanted, available: self.ids.len() });
+            return Err(StateError::Cores {
+                wanted,
+                available: self.ids.len(),
+            });
         }
         // Whoever holds the queue is next; a replay that wants many cores is
         // not overtaken for ever by ones that want few.
@@ -110,7 +117,10 @@ mod tests {
     use super::*;
 
     fn cores(dir: &std::path::Path, count: usize) -> Cores {
-        Cores { dir: dir.to_owned(), ids: (0..count).collect() }
+        Cores {
+            dir: dir.to_owned(),
+            ids: (0..count).collect(),
+        }
     }
 
     #[tokio::test]
@@ -119,7 +129,10 @@ mod tests {
         let cores = cores(dir.path(), 3);
         let first = cores.reserve(2).await.unwrap();
         let second = cores.reserve(1).await.unwrap();
-        assert_eq!((first.cpuset().as_str(), second.cpuset().as_str()), ("0,1", "2"));
+        assert_eq!(
+            (first.cpuset().as_str(), second.cpuset().as_str()),
+            ("0,1", "2")
+        );
         assert!(cores.take_free(1).unwrap().is_none());
         drop(first);
         assert_eq!(cores.take_free(2).unwrap().unwrap().cpuset(), "0,1");

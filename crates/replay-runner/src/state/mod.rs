@@ -19,10 +19,14 @@ pub use reaper::{Reaped, reap};
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
     /// A path has a character that mount options cannot carry.
-    #[error("the state directory {0:?} may not hold ':', ',', '\\' or blanks; name another with --state")]
+    #[error(
+        "the state directory {0:?} may not hold ':', ',', '\\' or blanks; name another with --state"
+    )]
     Path(PathBuf),
     /// The file system refused.
-    #[error("the state directory {path:?} cannot be used: {source}; name a writable one with --state")]
+    #[error(
+        "the state directory {path:?} cannot be used: {source}; name a writable one with --state"
+    )]
     Io {
         /// Which path.
         path: PathBuf,
@@ -48,7 +52,9 @@ impl StateError {
     /// The outcome code of a replay that fails for this reason.
     pub fn code(&self) -> protocol::Code {
         match self {
-            Self::Io { source, .. } if crate::disk::is_full(source) => protocol::Code::SandboxStorageFull,
+            Self::Io { source, .. } if crate::disk::is_full(source) => {
+                protocol::Code::SandboxStorageFull
+            }
             Self::Cores { .. } => protocol::Code::SandboxLimitsUnsatisfiable,
             Self::Path(_) | Self::Io { .. } => protocol::Code::Internal,
         }
@@ -70,7 +76,8 @@ impl State {
         if !root.to_str().is_some_and(|text| text.chars().all(plain)) {
             return Err(StateError::Path(root));
         }
-        fs::set_permissions(&root, fs::Permissions::from_mode(0o700)).map_err(StateError::io(&root))?;
+        fs::set_permissions(&root, fs::Permissions::from_mode(0o700))
+            .map_err(StateError::io(&root))?;
         Ok(Self { root })
     }
 

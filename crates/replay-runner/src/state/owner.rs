@@ -32,7 +32,12 @@ impl Owner {
         let lock = lock_new_file(&unnamed, &run_dir).map_err(StateError::io(&unnamed))?;
         fs::rename(&unnamed, &lock_path).map_err(StateError::io(&lock_path))?;
         fs::create_dir_all(&run_dir).map_err(StateError::io(&run_dir))?;
-        Ok(Self { id, lock_path, run_dir, _lock: lock })
+        Ok(Self {
+            id,
+            lock_path,
+            run_dir,
+            _lock: lock,
+        })
     }
 
     /// The id that labels carry: 32 hex digits.

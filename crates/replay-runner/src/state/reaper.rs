@@ -25,7 +25,10 @@ pub async fn reap(state: &State, engine: Option<&Engine>) -> Result<Reaped, Stat
     let mut reaped = Reaped::default();
     let owners = locks_dir("owners")?;
     let mut dead: Vec<DeadOwner> = Vec::new();
-    for entry in fs::read_dir(&owners).map_err(StateError::io(&owners))?.flatten() {
+    for entry in fs::read_dir(&owners)
+        .map_err(StateError::io(&owners))?
+        .flatten()
+    {
         dead.extend(DeadOwner::claim(&entry.path()));
     }
     reaped.owners = dead.len();
@@ -98,7 +101,9 @@ async fn remove_containers(
             // One container that cannot be removed keeps nothing else from it.
             match engine.remove(&container.id).await {
                 Ok(()) => count += 1,
-                Err(error) => tracing::warn!(%error, "a dead runner's container could not be removed"),
+                Err(error) => {
+                    tracing::warn!(%error, "a dead runner's container could not be removed");
+                }
             }
         }
     }
@@ -108,8 +113,13 @@ async fn remove_containers(
 /// Run directories of this state directory whose owner has no lock file.
 fn remove_orphaned_run_dirs(state: &State, owners: &Path) -> Result<(), StateError> {
     let runs = state.dir("runs")?;
-    for entry in fs::read_dir(&runs).map_err(StateError::io(&runs))?.flatten() {
-        let Some(id) = entry.file_name().to_str().map(str::to_owned) else { continue };
+    for entry in fs::read_dir(&runs)
+        .map_err(StateError::io(&runs))?
+        .flatten()
+    {
+        let Some(id) = entry.file_name().to_str().map(str::to_owned) else {
+            continue;
+        };
         if !owners.join(format!("{id}.lock")).exists() {
             cgroup::remove(&id);
             remove_run_dir(&entry.path());

@@ -11,14 +11,26 @@ use serde::de::DeserializeOwned;
 use super::suggestion;
 
 /// Names of task files in a directory, in the order in which they are tried.
-const NAMES: &[&str] = &["task.toml", "problem.yaml", "problem.yml", "task.json", "task.yaml"];
+const NAMES: &[&str] = &[
+    "task.toml",
+    "problem.yaml",
+    "problem.yml",
+    "task.json",
+    "task.yaml",
+];
 /// Larger than every bound on every field together.
 const LARGEST: u64 = 4 << 20;
 
 /// Fields that a coordinator adds when it serves a task. A saved answer is a
 /// task file as well, so they are known and passed over.
 const SERVED_FIELDS: &[&str] = &[
-    "id", "task_state", "is_active", "onboard_path", "created_at", "updated_at", "base_commit_sha",
+    "id",
+    "task_state",
+    "is_active",
+    "onboard_path",
+    "created_at",
+    "updated_at",
+    "base_commit_sha",
 ];
 
 /// A task file that cannot be used.
@@ -85,7 +97,10 @@ pub struct TaskSource {
 /// Loads the task file at `path`, or the one in the directory `path`.
 pub fn load(path: &Path) -> Result<TaskSource, TaskFileError> {
     let file = find(path)?;
-    let io = |source| TaskFileError::Io { path: file.clone(), source };
+    let io = |source| TaskFileError::Io {
+        path: file.clone(),
+        source,
+    };
     let size = fs::metadata(&file).map_err(io)?.len();
     if size > LARGEST {
         return Err(io(std::io::ErrorKind::FileTooLarge.into()));
@@ -94,7 +109,10 @@ pub fn load(path: &Path) -> Result<TaskSource, TaskFileError> {
     let task = parse(&file, &text)?;
     let problems = task.problems();
     if !problems.is_empty() {
-        return Err(TaskFileError::Values { path: file, problems });
+        return Err(TaskFileError::Values {
+            path: file,
+            problems,
+        });
     }
     let absolute = file.canonicalize().map_err(io)?;
     let directory = absolute.parent().unwrap_or(Path::new("/")).to_owned();
@@ -135,7 +153,9 @@ fn from_toml(text: &str) -> Parsed<Task> {
     if served(toml::from_str::<toml::Table>(text).map_err(locate)?.keys()) {
         let mut table: toml::Table = toml::from_str(text).map_err(locate)?;
         table.retain(|key, _| !is_served(key));
-        return table.try_into().map_err(|error: toml::de::Error| (None, error.message().to_owned()));
+        return table
+            .try_into()
+            .map_err(|error: toml::de::Error| (None, error.message().to_owned()));
     }
     toml::from_str(text).map_err(locate)
 }
@@ -144,7 +164,11 @@ fn from_json(text: &str) -> Parsed<Task> {
     fn read<T: DeserializeOwned>(text: &str) -> Parsed<T> {
         serde_json::from_str(text).map_err(|error| {
             let message = error.to_string();
-            let message = message.split(" at line ").next().unwrap_or_default().to_owned();
+            let message = message
+                .split(" at line ")
+                .next()
+                .unwrap_or_default()
+                .to_owned();
             (Some((error.line(), error.column())), message)
         })
     }
@@ -164,7 +188,15 @@ fn from_yaml(text: &str) -> Parsed<Task> {
             let number = |value: u64| usize::try_from(value).unwrap_or(0);
             (number(at.line()), number(at.column()))
         });
-        (place, error.to_string().lines().next().unwrap_or_default().to_owned())
+        (
+            place,
+            error
+                .to_string()
+                .lines()
+                .next()
+                .unwrap_or_default()
+                .to_owned(),
+        )
     })
 }
 
@@ -179,7 +211,13 @@ fn served<'a>(mut keys: impl Iterator<Item = &'a String>) -> bool {
 fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
     let before = &text[..offset.min(text.len())];
     let line = before.matches('\n').count() + 1;
-    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    let column = before
+        .rsplit('\n')
+        .next()
+        .unwrap_or_default()
+        .chars()
+        .count()
+        + 1;
     (line, column)
 }
 
@@ -200,13 +238,25 @@ mod tests {
     #[test]
     fn a_misspelt_field_is_named_with_file_line_and_the_nearest_right_name() {
         let toml = problem("task.toml", &GOOD.replace("metric_name", "metric_nam"));
-        assert!(toml.starts_with("DIR/task.toml:4:1: unknown field `metric_nam`"), "{toml}");
+        assert!(
+            toml.starts_with("DIR/task.toml:4:1: unknown field `metric_nam`"),
+            "{toml}"
+        );
         assert!(toml.contains("did you mean `metric_name`?"), "{toml}");
-        let json = problem("task.json", "{\n \"slug\": \"abc\",\n \"time_bugdet_seconds\": 3}");
+        let json = problem(
+            "task.json",
+            "{\n \"slug\": \"abc\",\n \"time_bugdet_seconds\": 3}",
+        );
         assert!(json.starts_with("DIR/task.json:3:"), "{json}");
-        assert!(json.contains("did you mean `time_budget_seconds`?"), "{json}");
+        assert!(
+            json.contains("did you mean `time_budget_seconds`?"),
+            "{json}"
+        );
         let yaml = problem("problem.yaml", "slug: abc\nrepostory: x\n");
-        assert!(yaml.contains("problem.yaml:2:1") && yaml.contains("did you mean `repository`?"), "{yaml}");
+        assert!(
+            yaml.contains("problem.yaml:2:1") && yaml.contains("did you mean `repository`?"),
+            "{yaml}"
+        );
     }
 
     #[test]
@@ -217,7 +267,10 @@ mod tests {
 
     #[test]
     fn all_wrong_values_are_told_at_once() {
-        let text = GOOD.replace("= 10", "= 0").replace("[\"src\"]", "[\"../x\"]").replace("a-task", "a/..");
+        let text = GOOD
+            .replace("= 10", "= 0")
+            .replace("[\"src\"]", "[\"../x\"]")
+            .replace("a-task", "a/..");
         let error = problem("task.toml", &text);
         for field in ["time_budget_seconds", "allowed_patch_paths[0]", "slug"] {
             assert!(error.contains(field), "{field} is not in {error}");
@@ -249,6 +302,11 @@ mod tests {
     #[test]
     fn a_directory_without_a_task_file_says_which_names_are_tried() {
         let dir = tempfile::tempdir().unwrap();
-        assert!(load(dir.path()).unwrap_err().to_string().contains("problem.yaml"));
+        assert!(
+            load(dir.path())
+                .unwrap_err()
+                .to_string()
+                .contains("problem.yaml")
+        );
     }
 }

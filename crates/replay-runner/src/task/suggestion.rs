@@ -3,12 +3,18 @@
 /// Adds the nearest right name to a deserialiser's message, and drops the list
 /// of all names that it ends with.
 pub(super) fn improve(message: &str) -> String {
-    let Some((head, tail)) = message.split_once(", expected ") else { return message.to_owned() };
-    let kind = ["unknown field `", "unknown variant `"].into_iter().find_map(|kind| {
-        let rest = &head[head.find(kind)? + kind.len()..];
-        rest.strip_suffix('`').or_else(|| rest.split('`').next())
-    });
-    let Some(wrong) = kind else { return message.to_owned() };
+    let Some((head, tail)) = message.split_once(", expected ") else {
+        return message.to_owned();
+    };
+    let kind = ["unknown field `", "unknown variant `"]
+        .into_iter()
+        .find_map(|kind| {
+            let rest = &head[head.find(kind)? + kind.len()..];
+            rest.strip_suffix('`').or_else(|| rest.split('`').next())
+        });
+    let Some(wrong) = kind else {
+        return message.to_owned();
+    };
     let known: Vec<&str> = tail.split('`').skip(1).step_by(2).collect();
     match nearest(wrong, &known) {
         Some(right) => format!("{head}; did you mean `{right}`?"),

@@ -23,7 +23,11 @@ impl Stale {
     /// How to hide what any of `layers` has at `path`, if one has anything
     /// there. A declared output may be a directory that its author committed, and
     /// is then kept as an empty one.
-    pub fn find(layers: &[&Path], path: &str, keep_directory: bool) -> Result<Option<Self>, TreeError> {
+    pub fn find(
+        layers: &[&Path],
+        path: &str,
+        keep_directory: bool,
+    ) -> Result<Option<Self>, TreeError> {
         let path = path.trim_end_matches('/');
         let mut found = None;
         for layer in layers {

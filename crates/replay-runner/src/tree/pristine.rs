@@ -129,7 +129,11 @@ fn write_entry(
             "is a git-lfs pointer, not data; commit the file itself or make it a private input",
         ));
     }
-    writer.file(&entry.path, &mut &content[..], entry.kind == EntryKind::Executable)
+    writer.file(
+        &entry.path,
+        &mut &content[..],
+        entry.kind == EntryKind::Executable,
+    )
 }
 
 /// One line an entry; paths have no control characters.

@@ -116,7 +116,8 @@ impl Protected {
                     writer.symlink(&entry.path, target.as_encoded_bytes())?;
                 }
                 kind => {
-                    let mut content = File::from(beneath(&pristine, &entry.path, OFlag::O_RDONLY, 0)?);
+                    let mut content =
+                        File::from(beneath(&pristine, &entry.path, OFlag::O_RDONLY, 0)?);
                     writer.file(&entry.path, &mut content, kind == EntryKind::Executable)?;
                 }
             }

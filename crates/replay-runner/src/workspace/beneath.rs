@@ -17,16 +17,22 @@ pub(super) fn open(dir: impl AsFd, path: &Path, flags: OFlag) -> Result<File, Er
         // Not with `O_PATH`: openat2 refuses flags that would have no effect.
         flags |= OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
     }
-    let how = OpenHow::new()
-        .flags(flags)
-        .resolve(ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS | ResolveFlag::RESOLVE_NO_MAGICLINKS);
+    let how = OpenHow::new().flags(flags).resolve(
+        ResolveFlag::RESOLVE_BENEATH
+            | ResolveFlag::RESOLVE_NO_SYMLINKS
+            | ResolveFlag::RESOLVE_NO_MAGICLINKS,
+    );
     openat2(dir, path, how).map(File::from)
 }
 
 /// Opens the directory that everything else is resolved beneath.
 pub(super) fn open_root(path: &Path) -> io::Result<File> {
     let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    Ok(File::from(nix::fcntl::open(path, flags, nix::sys::stat::Mode::empty())?))
+    Ok(File::from(nix::fcntl::open(
+        path,
+        flags,
+        nix::sys::stat::Mode::empty(),
+    )?))
 }
 
 /// What kind of file an open one is.

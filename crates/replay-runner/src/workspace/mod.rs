@@ -25,7 +25,9 @@ pub use scratch::Scratch;
 #[derive(Debug, thiserror::Error)]
 pub enum WorkspaceError {
     /// Mounting needs a privilege that this process lacks.
-    #[error("a size-limited work tree needs root (CAP_SYS_ADMIN) on the engine's host; run with sudo")]
+    #[error(
+        "a size-limited work tree needs root (CAP_SYS_ADMIN) on the engine's host; run with sudo"
+    )]
     NotPermitted,
     /// The file system refused.
     #[error("the work tree could not be prepared: {action}: {source}")]

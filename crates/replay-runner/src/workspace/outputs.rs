@@ -64,15 +64,26 @@ impl Workspace {
         protected: &Protected,
         cancel: &CancellationToken,
     ) -> Result<(), OutputError> {
-        let root = beneath::open_root(self.path()).map_err(WorkspaceError::io("opening the work tree"))?;
+        let root =
+            beneath::open_root(self.path()).map_err(WorkspaceError::io("opening the work tree"))?;
         for output in outputs {
             let name = output.trim_end_matches('/');
-            let file = beneath::open(&root, Path::new(name), OFlag::O_RDONLY).map_err(|errno| match errno {
-                Errno::ENOENT | Errno::ENOTDIR => OutputError::Missing(output.clone()),
-                Errno::ELOOP | Errno::ENXIO | Errno::EXDEV => OutputError::NotAFile(output.clone()),
-                other => WorkspaceError::io("opening an output")(other).into(),
-            })?;
-            let copy = Copy { output, layer, protected, cancel };
+            let file =
+                beneath::open(&root, Path::new(name), OFlag::O_RDONLY).map_err(
+                    |errno| match errno {
+                        Errno::ENOENT | Errno::ENOTDIR => OutputError::Missing(output.clone()),
+                        Errno::ELOOP | Errno::ENXIO | Errno::EXDEV => {
+                            OutputError::NotAFile(output.clone())
+                        }
+                        other => WorkspaceError::io("opening an output")(other).into(),
+                    },
+                )?;
+            let copy = Copy {
+                output,
+                layer,
+                protected,
+                cancel,
+            };
             copy.parents(Path::new(name))?;
             copy.entry(&file, Path::new(name), 0)?;
         }
@@ -118,8 +129,11 @@ impl Copy<'_> {
 
     fn directory(&self, dir: &File, path: &Path, depth: usize) -> Result<(), OutputError> {
         self.make_directory(path)?;
-        let opened = dir.try_clone().map_err(WorkspaceError::io("listing an output"))?;
-        let mut entries = Dir::from_fd(opened.into()).map_err(WorkspaceError::io("listing an output"))?;
+        let opened = dir
+            .try_clone()
+            .map_err(WorkspaceError::io("listing an output"))?;
+        let mut entries =
+            Dir::from_fd(opened.into()).map_err(WorkspaceError::io("listing an output"))?;
         for entry in entries.iter() {
             let entry = entry.map_err(WorkspaceError::io("listing an output"))?;
             let name = std::os::unix::ffi::OsStrExt::from_bytes(entry.file_name().to_bytes());
@@ -135,9 +149,15 @@ impl Copy<'_> {
     }
 
     fn parents(&self, path: &Path) -> Result<(), OutputError> {
-        let mut parents: Vec<&Path> = path.ancestors().skip(1).filter(|parent| !parent.as_os_str().is_empty()).collect();
+        let mut parents: Vec<&Path> = path
+            .ancestors()
+            .skip(1)
+            .filter(|parent| !parent.as_os_str().is_empty())
+            .collect();
         parents.reverse();
-        parents.into_iter().try_for_each(|parent| self.make_directory(parent))
+        parents
+            .into_iter()
+            .try_for_each(|parent| self.make_directory(parent))
     }
 
     fn make_directory(&self, path: &Path) -> Result<(), OutputError> {

@@ -43,19 +43,28 @@ impl Workspace {
     /// Mounts `layers`, the topmost first, at a place below `dir`, which must
     /// not have been used for another work tree that still lives.
     pub fn mount(dir: &Path, layers: &[&Path], limits: &Limits) -> Result<Self, WorkspaceError> {
-        let scratch = Scratch::mount(&dir.join("scratch"), limits.workspace.get(), limits.workspace_files)?;
+        let scratch = Scratch::mount(
+            &dir.join("scratch"),
+            limits.workspace.get(),
+            limits.workspace_files,
+        )?;
         let upper = scratch.path().join("upper");
         let work = scratch.path().join("work");
         for path in [&upper, &work] {
             fs::create_dir(path).map_err(WorkspaceError::io("making a layer"))?;
         }
-        chown(&upper, Some(SANDBOX_UID), Some(SANDBOX_UID)).map_err(WorkspaceError::io("giving away a layer"))?;
+        chown(&upper, Some(SANDBOX_UID), Some(SANDBOX_UID))
+            .map_err(WorkspaceError::io("giving away a layer"))?;
         let merged = dir.join("merged");
         fs::create_dir_all(&merged).map_err(WorkspaceError::io("making a mount point"))?;
         // The kernel shows these options inside the container as they were given:
         // open directories name no path of this host.
-        let open = |path: &Path| beneath::open_root(path).map_err(WorkspaceError::io("opening a layer"));
-        let lowers: Vec<File> = layers.iter().map(|layer| open(layer)).collect::<Result<_, _>>()?;
+        let open =
+            |path: &Path| beneath::open_root(path).map_err(WorkspaceError::io("opening a layer"));
+        let lowers: Vec<File> = layers
+            .iter()
+            .map(|layer| open(layer))
+            .collect::<Result<_, _>>()?;
         let (upper, work) = (open(&upper)?, open(&work)?);
         let name = |file: &File| format!("/proc/self/fd/{}", file.as_raw_fd());
         let lower: Vec<String> = lowers.iter().map(name).collect();
@@ -68,9 +77,18 @@ impl Workspace {
             name(&work)
         );
         let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
-        mount(Some("overlay"), &merged, Some("overlay"), flags, Some(options.as_str()))
-            .map_err(WorkspaceError::io("mounting the layers"))?;
-        Ok(Self { merged: Mounted(merged), scratch })
+        mount(
+            Some("overlay"),
+            &merged,
+            Some("overlay"),
+            flags,
+            Some(options.as_str()),
+        )
+        .map_err(WorkspaceError::io("mounting the layers"))?;
+        Ok(Self {
+            merged: Mounted(merged),
+            scratch,
+        })
     }
 
     /// The mount point: what a container gets as its work tree.

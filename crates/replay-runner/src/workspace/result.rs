@@ -47,12 +47,18 @@ impl ResultReadError {
 impl Workspace {
     /// The bytes of the regular file `path`, at most `cap` of them.
     pub fn read_result(&self, path: &str, cap: Bytes) -> Result<Vec<u8>, ResultReadError> {
-        let root = beneath::open_root(self.path()).map_err(WorkspaceError::io("opening the work tree"))?;
-        let file = beneath::open(&root, Path::new(path), OFlag::O_RDONLY).map_err(|errno| match errno {
-            Errno::ENOENT | Errno::ENOTDIR => ResultReadError::Missing(path.to_owned()),
-            Errno::ELOOP | Errno::ENXIO | Errno::EXDEV => ResultReadError::NotAFile(path.to_owned()),
-            other => WorkspaceError::io("opening the result")(other).into(),
-        })?;
+        let root =
+            beneath::open_root(self.path()).map_err(WorkspaceError::io("opening the work tree"))?;
+        let file =
+            beneath::open(&root, Path::new(path), OFlag::O_RDONLY).map_err(
+                |errno| match errno {
+                    Errno::ENOENT | Errno::ENOTDIR => ResultReadError::Missing(path.to_owned()),
+                    Errno::ELOOP | Errno::ENXIO | Errno::EXDEV => {
+                        ResultReadError::NotAFile(path.to_owned())
+                    }
+                    other => WorkspaceError::io("opening the result")(other).into(),
+                },
+            )?;
         let stat = beneath::stat(&file).map_err(WorkspaceError::io("looking at the result"))?;
         if !beneath::is_regular(&stat) {
             return Err(ResultReadError::NotAFile(path.to_owned()));
@@ -62,7 +68,10 @@ impl Workspace {
             .read_to_end(&mut bytes)
             .map_err(WorkspaceError::io("reading the result"))?;
         if bytes.len() as u64 > cap.get() {
-            return Err(ResultReadError::TooLarge { path: path.to_owned(), cap });
+            return Err(ResultReadError::TooLarge {
+                path: path.to_owned(),
+                cap,
+            });
         }
         Ok(bytes)
     }

@@ -21,9 +21,17 @@ impl Scratch {
         fs::create_dir_all(path).map_err(WorkspaceError::io("making a mount point"))?;
         let options = format!("size={bytes},nr_inodes={files},mode=0755");
         let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
-        mount(Some("replay-runner"), path, Some("tmpfs"), flags, Some(options.as_str()))
-            .map_err(WorkspaceError::io("mounting a tmpfs"))?;
-        Ok(Self { path: path.to_owned() })
+        mount(
+            Some("replay-runner"),
+            path,
+            Some("tmpfs"),
+            flags,
+            Some(options.as_str()),
+        )
+        .map_err(WorkspaceError::io("mounting a tmpfs"))?;
+        Ok(Self {
+            path: path.to_owned(),
+        })
     }
 
     /// Where it is.
@@ -33,7 +41,8 @@ impl Scratch {
 
     /// Whether there is no room in it for another page or another file.
     pub fn is_full(&self) -> bool {
-        statvfs(&self.path).is_ok_and(|stat| stat.blocks_available() == 0 || stat.files_available() == 0)
+        statvfs(&self.path)
+            .is_ok_and(|stat| stat.blocks_available() == 0 || stat.files_available() == 0)
     }
 }
 

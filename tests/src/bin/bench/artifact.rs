@@ -125,7 +125,8 @@ pub(crate) fn verify_for_parent(file: &Path, cache: &Path) -> Result<()> {
 }
 
 fn verify(file: &Path, cache: &Path) -> Result<Verified> {
-    let output = Command::new(std::env::current_exe()?)
+    // Even if a build replaces this program meanwhile.
+    let output = Command::new("/proc/self/exe")
         .arg("--verify-artifact")
         .args([file, cache])
         .output()?;

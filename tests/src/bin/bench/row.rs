@@ -88,8 +88,12 @@ impl fmt::Display for Row {
     }
 }
 
-/// Prints the head of the table.
+/// Prints how busy the machine is, and the head of the table.
 pub(crate) fn print_heading() {
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load = load.split(' ').next().unwrap_or_default();
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    println!("{cores} cores, load {load} before the first measurement\n");
     println!(
         "{:<54} {:<34} {:<10}",
         "what", "median (quartiles)", "target"
