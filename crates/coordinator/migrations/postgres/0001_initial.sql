@@ -56,8 +56,6 @@ CREATE TABLE submissions (
     duplicate_of              TEXT,
     outcome_code              TEXT,
     observed_metrics          TEXT,
-    metric                    DOUBLE PRECISION,
-    secondary_metric          DOUBLE PRECISION,
     patched_tree              TEXT,
     decided_at                BIGINT,
     created_at                BIGINT NOT NULL,

@@ -17,6 +17,7 @@ use maud::{DOCTYPE, Markup, html};
 
 use crate::app::App;
 use crate::error::{ApiError, ApiResult};
+use crate::store::rows::JsonText;
 
 /// The dashboard's pages.
 pub fn router() -> Router<App> {
@@ -110,9 +111,8 @@ fn hotkey(text: &str) -> Markup {
     html! { span title=(text) { (short) "…" } }
 }
 
-fn metrics(json: Option<&crate::store::rows::JsonText>) -> Markup {
-    let metrics: crate::rules::consensus::Metrics =
-        json.map(|json| json.read()).unwrap_or_default();
+fn metrics(json: Option<&JsonText>) -> Markup {
+    let metrics: crate::rules::consensus::Metrics = json.map(JsonText::read).unwrap_or_default();
     html! {
         @if metrics.is_empty() { span.soft { "—" } }
         @for (name, value) in &metrics { div { (name) " = " b { (value) } } }

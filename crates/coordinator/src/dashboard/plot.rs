@@ -48,7 +48,7 @@ impl Scale {
         // A single value sits in the middle of a range of its own size.
         if high <= low {
             let half = if low == 0.0 { 1.0 } else { low.abs() / 2.0 };
-            (low, high) = (low - half, high + half);
+            (low, high) = ((low - half).max(f64::MIN), (high + half).min(f64::MAX));
         }
         Self {
             low,
@@ -98,22 +98,22 @@ pub(super) fn plot(points: &[Point], line: Line, x_ends: (&str, &str), y_name: &
 }
 
 fn path(points: &[Point], line: Line, x: &Scale, y: &Scale) -> String {
-    let mut path = String::new();
-    for point in points.iter().filter(|point| point.is_record) {
-        let (px, py) = (x.place(point.x), y.place(point.y));
-        let step = if path.is_empty() {
-            format!("M{px} {py}")
-        } else if line == Line::Steps {
-            format!("H{px}V{py}")
-        } else {
-            format!("L{px} {py}")
-        };
-        path.push_str(&step);
+    let records = points.iter().filter(|point| point.is_record);
+    let mut steps: Vec<String> = records
+        .enumerate()
+        .map(|(index, point)| {
+            let (px, py) = (x.place(point.x), y.place(point.y));
+            match line {
+                _ if index == 0 => format!("M{px} {py}"),
+                Line::Steps => format!("H{px}V{py}"),
+                Line::Straight => format!("L{px} {py}"),
+            }
+        })
+        .collect();
+    if line == Line::Steps && !steps.is_empty() {
+        steps.push(format!("H{}", x.to));
     }
-    if line == Line::Steps && !path.is_empty() {
-        path.push_str(&format!("H{}", x.to));
-    }
-    path
+    steps.concat()
 }
 
 fn number(value: f64) -> String {

@@ -67,7 +67,7 @@ pub async fn apply(
     consensus: Consensus,
     cause: &Cause,
 ) -> ApiResult<()> {
-    let Some(decision) = decision(task, &consensus) else {
+    let Some(decision) = decision(&consensus) else {
         return Ok(());
     };
     if decision.status == submission.status && decision.consensus == submission.consensus {
@@ -93,14 +93,12 @@ pub async fn apply(
     Ok(())
 }
 
-fn decision(task: &Task, consensus: &Consensus) -> Option<Decision> {
+fn decision(consensus: &Consensus) -> Option<Decision> {
     let undecided = |status, state, code: Option<String>| Decision {
         status,
         consensus: state,
         outcome_code: code,
         observed_metrics: None,
-        metric: None,
-        secondary_metric: None,
         patched_tree: None,
     };
     match consensus {
@@ -120,19 +118,14 @@ fn decision(task: &Task, consensus: &Consensus) -> Option<Decision> {
             ConsensusState::Agreed,
             code.clone(),
         )),
-        Consensus::Accepted { metrics, tree } => {
-            let value = |name: &str| metrics.get(name).map(protocol::Decimal::value);
-            Some(Decision {
-                observed_metrics: Some(JsonText::of(metrics)),
-                metric: value(&task.metric_name),
-                secondary_metric: task.secondary_metric_name.as_deref().and_then(value),
-                patched_tree: tree.clone(),
-                ..undecided(
-                    SubmissionStatus::Accepted,
-                    ConsensusState::Agreed,
-                    Some("ok".to_owned()),
-                )
-            })
-        }
+        Consensus::Accepted { metrics, tree } => Some(Decision {
+            observed_metrics: Some(JsonText::of(metrics)),
+            patched_tree: tree.clone(),
+            ..undecided(
+                SubmissionStatus::Accepted,
+                ConsensusState::Agreed,
+                Some("ok".to_owned()),
+            )
+        }),
     }
 }

@@ -1,5 +1,7 @@
 //! Reads a request's body: bounded in bytes and in time, then as strict JSON.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::http::HeaderMap;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
@@ -16,6 +18,10 @@ pub const SUBMISSION: usize = 72 << 20;
 /// A result with its replay log.
 pub const RESULT: usize = 8 << 20;
 
+/// What is read of a body that is refused for its length, and for how long.
+const DRAIN: usize = 16 << 20;
+const DRAIN_PATIENCE: Duration = Duration::from_secs(2);
+
 /// A body that is strict JSON: no duplicate keys, no NaN, nothing after the end.
 #[derive(Debug, Clone)]
 pub struct StrictJson {
@@ -30,23 +36,32 @@ impl StrictJson {
         headers: &HeaderMap,
         body: Body,
         limit: usize,
-        patience: std::time::Duration,
+        patience: Duration,
     ) -> ApiResult<Self> {
         let declared = headers
             .get(axum::http::header::CONTENT_LENGTH)
             .and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
         if declared.is_some_and(|length| length > limit) {
+            drain(body).await;
             return Err(too_large(limit));
         }
-        let read = Limited::new(body, limit).collect();
-        let bytes = tokio::time::timeout(patience, read)
-            .await
-            .map_err(|_| ApiError::malformed("body_too_slow", "the body took too long to arrive"))?
-            .map_err(|error| match error.downcast_ref::<LengthLimitError>() {
-                Some(_) => too_large(limit),
-                None => ApiError::malformed("body_unreadable", "the body could not be read"),
-            })?
-            .to_bytes();
+        let mut body = body;
+        let read = tokio::time::timeout(patience, Limited::new(&mut body, limit).collect());
+        let bytes = match read.await {
+            Ok(Ok(bytes)) => bytes.to_bytes(),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => {
+                drain(body).await;
+                return Err(too_large(limit));
+            }
+            Ok(Err(_)) => {
+                let detail = "the body could not be read";
+                return Err(ApiError::malformed("body_unreadable", detail));
+            }
+            Err(_) => {
+                let detail = "the body took too long to arrive";
+                return Err(ApiError::malformed("body_too_slow", detail));
+            }
+        };
         Self::check(bytes.into())
     }
 
@@ -81,6 +96,22 @@ impl StrictJson {
         }
         self.fields()
     }
+}
+
+/// Takes what is still on its way, within bounds: a connection that is closed on
+/// a client in the middle of sending resets it, and the client never reads why.
+async fn drain(mut body: Body) {
+    let mut left = DRAIN;
+    let take = async {
+        while let Some(Ok(frame)) = body.frame().await {
+            let length = frame.data_ref().map_or(0, bytes::Bytes::len);
+            left = left.saturating_sub(length);
+            if left == 0 {
+                break;
+            }
+        }
+    };
+    let _ = tokio::time::timeout(DRAIN_PATIENCE, take).await;
 }
 
 fn too_large(limit: usize) -> ApiError {

@@ -134,8 +134,6 @@ pub struct Decision {
     pub consensus: ConsensusState,
     pub outcome_code: Option<String>,
     pub observed_metrics: Option<JsonText>,
-    pub metric: Option<f64>,
-    pub secondary_metric: Option<f64>,
     pub patched_tree: Option<String>,
 }
 
@@ -144,15 +142,13 @@ pub async fn decide(conn: &mut Conn, id: &str, made: &Decision, at: Timestamp) -
     let decided_at = (made.status != SubmissionStatus::PendingVerification).then_some(at);
     sqlx::query(
         "UPDATE submissions SET status = $1, consensus = $2, outcome_code = $3, \
-         observed_metrics = $4, metric = $5, secondary_metric = $6, patched_tree = $7, \
-         decided_at = $8, updated_at = $9 WHERE id = $10 AND status = 'pending_verification'",
+         observed_metrics = $4, patched_tree = $5, decided_at = $6, updated_at = $7 \
+         WHERE id = $8 AND status = 'pending_verification'",
     )
     .bind(made.status.as_str())
     .bind(made.consensus.as_str())
     .bind(made.outcome_code.clone())
     .bind(made.observed_metrics.clone())
-    .bind(made.metric)
-    .bind(made.secondary_metric)
     .bind(made.patched_tree.clone())
     .bind(decided_at)
     .bind(at)

@@ -1,5 +1,12 @@
 //! Every route of the wire over real HTTP, on SQLite and on PostgreSQL.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::assigning_clones,
+    clippy::too_many_lines,
+    reason = "a test may panic, and reads as one story"
+)]
+
 #[path = "../common/mod.rs"]
 #[macro_use]
 mod common;

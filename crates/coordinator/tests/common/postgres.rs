@@ -98,7 +98,7 @@ fn start() -> Cluster {
         .current_dir(&dir)
         .spawn()
         .expect("postgres starts");
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_mins(1);
     let ready = || {
         Command::new(bin.join("pg_isready"))
             .arg("-q")
