@@ -1,12 +1,14 @@
 # What people and CI run. `./bootstrap RECIPE` makes a bare machine ready first.
 
+target := env("CARGO_TARGET_DIR", "target")
+
 # List the recipes.
 default:
     @just --list --unsorted
 
 # Replay real submissions to real tasks: the good, the bad and the hostile.
 demo *ARGS: build
-    target/debug/demo {{ARGS}}
+    {{target}}/debug/demo {{ARGS}}
 
 # Run every test, those against the real engine included.
 test *ARGS: build
@@ -22,12 +24,12 @@ check: && test
 # Measure, side by side in one run.
 bench *ARGS:
     cargo build --release --workspace --bins
-    target/release/bench {{ARGS}}
+    {{target}}/release/bench {{ARGS}}
 
 # Build the sandbox images that are missing or out of date.
 images *ARGS:
     cargo build -p replay-runner
-    target/debug/replay-runner images build {{ARGS}}
+    {{target}}/debug/replay-runner images build {{ARGS}}
 
 # Build all programs.
 build:
