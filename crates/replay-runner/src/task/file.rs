@@ -188,15 +188,16 @@ fn from_yaml(text: &str) -> Parsed<Task> {
             let number = |value: u64| usize::try_from(value).unwrap_or(0);
             (number(at.line()), number(at.column()))
         });
-        (
-            place,
-            error
-                .to_string()
-                .lines()
-                .next()
-                .unwrap_or_default()
-                .to_owned(),
-        )
+        let text = error.to_string();
+        let line = text.lines().next().unwrap_or_default();
+        // The place stands before the message already.
+        let problem = match line.split_once(": ") {
+            Some(("error", rest)) if rest.starts_with("line ") => {
+                rest.split_once(": ").map_or(rest, |(_, problem)| problem)
+            }
+            _ => line,
+        };
+        (place, problem.to_owned())
     })
 }
 

@@ -15,7 +15,13 @@ pub(super) fn improve(message: &str) -> String {
     let Some(wrong) = kind else {
         return message.to_owned();
     };
-    let known: Vec<&str> = tail.split('`').skip(1).step_by(2).collect();
+    // One parser quotes the names, another does not.
+    let list = tail.strip_prefix("one of ").unwrap_or(tail);
+    let known: Vec<&str> = list
+        .split(", ")
+        .flat_map(|names| names.split(" or "))
+        .map(|name| name.trim_matches('`'))
+        .collect();
     match nearest(wrong, &known) {
         Some(right) => format!("{head}; did you mean `{right}`?"),
         None if known.len() > 6 => head.to_owned(),
