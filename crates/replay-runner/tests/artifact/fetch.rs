@@ -52,6 +52,7 @@ fn refused() -> Vec<Case> {
         case("R02 chunked 101", Serve::Chunked(vec![3; 101]), of(&good), Code::ArtifactSizeMismatch, 101),
         case("R02 chunked 99", Serve::Chunked(vec![3; 99]), of(&good), Code::ArtifactSizeMismatch, 99),
         case("R02 until close 99", Serve::UntilClose(vec![3; 99]), of(&good), Code::ArtifactSizeMismatch, 99),
+        case("R02 announced, nothing sent", Serve::Announce(101, vec![]), of(&good), Code::ArtifactSizeMismatch, 0),
         case("R02 empty", Serve::Body(vec![]), of(&good), Code::ArtifactSizeMismatch, 0),
         case("R03", Serve::Body(good.clone()), size(Some(MAX + 1)), Code::ArtifactTooLarge, 0),
         case("R03 huge", Serve::Body(good.clone()), size(Some(u64::MAX)), Code::ArtifactTooLarge, 0),
