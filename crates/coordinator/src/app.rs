@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
+
 use crate::git::References;
 use crate::http::rate::RateLimit;
 use crate::http::stake::Stakes;
@@ -9,6 +11,9 @@ use crate::metrics::Metrics;
 use crate::settings::Settings;
 use crate::store::Store;
 use crate::time::Clock;
+
+/// How many bodies over a megabyte are read at once.
+const LARGE_BODIES: usize = 8;
 
 /// The shared state of the service; cheap to clone.
 #[derive(Clone)]
@@ -30,6 +35,8 @@ pub struct Parts {
     pub stakes: Option<Stakes>,
     /// Resolves a task's `base_ref`.
     pub references: References,
+    /// Places for bodies over a megabyte: what they may hold of memory together.
+    pub large_bodies: Semaphore,
     /// What the metrics listener shows.
     pub metrics: Metrics,
 }
@@ -42,6 +49,7 @@ impl App {
             addresses: RateLimit::new(settings.requests_per_address),
             stakes: settings.stake_gate.clone().map(Stakes::new),
             references: References::new(settings.allow_local_repositories),
+            large_bodies: Semaphore::new(LARGE_BODIES),
             metrics: Metrics::default(),
             store,
             settings,

@@ -17,6 +17,15 @@ pub struct Metrics {
 /// Method, route and status: all from our own code, so their number is bounded.
 type Key = (String, String, u16);
 
+/// How many of each thing there are, for the same text.
+pub fn gauges(name: &str, help: &str, label: &str, counts: &[(String, i64)]) -> String {
+    let mut text = format!("# HELP {name} {help}\n# TYPE {name} gauge\n");
+    for (value, count) in counts {
+        let _ = writeln!(text, "{name}{{{label}=\"{value}\"}} {count}");
+    }
+    text
+}
+
 #[derive(Debug, Default)]
 struct Durations {
     buckets: [u64; BOUNDS.len()],

@@ -22,7 +22,9 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use crate::app::App;
-use crate::store::signatures;
+use crate::error::ApiResult;
+use crate::metrics::gauges;
+use crate::store::{signatures, submissions, verifications};
 
 /// The most connections at once.
 const CONNECTIONS: usize = 4096;
@@ -112,7 +114,31 @@ fn connection(
 
 /// The metrics, for a listener that is not public.
 pub fn metrics_router(app: App) -> Router {
-    let show = async |State(app): State<App>| app.metrics.text();
+    let show = async |State(app): State<App>| -> ApiResult<String> {
+        let mut conn = app.store.read().await?;
+        let submissions = submissions::all_counts(&mut conn).await?;
+        let jobs = verifications::counts(&mut conn).await?;
+        let pending = submissions::oldest_pending(&mut conn).await?;
+        let age = pending.map_or(0, |since| app.clock.now().seconds() - since.seconds());
+        Ok(app.metrics.text()
+            + &gauges(
+                "coordinator_submissions",
+                "Submissions.",
+                "status",
+                &submissions,
+            )
+            + &gauges(
+                "coordinator_verifications",
+                "Jobs and results.",
+                "status",
+                &jobs,
+            )
+            + &format!(
+                "# HELP coordinator_oldest_pending_seconds Age of the oldest undecided submission.\n\
+                 # TYPE coordinator_oldest_pending_seconds gauge\n\
+                 coordinator_oldest_pending_seconds {age}\n"
+            ))
+    };
     Router::new().route("/metrics", get(show)).with_state(app)
 }
 

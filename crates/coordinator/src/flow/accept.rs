@@ -55,9 +55,13 @@ async fn settle_copies(
         mark(conn, submission, &original.id, cause).await?;
         return Ok(true);
     }
+    let mut vacated = false;
     for copy in same {
         mark(conn, &copy, &submission.id, cause).await?;
-        demote(conn, task, &copy, cause).await?;
+        vacated |= demote(conn, task, &copy, cause).await?;
+    }
+    if vacated {
+        refill(conn, task, submission, cause).await?;
     }
     Ok(false)
 }
@@ -78,17 +82,47 @@ async fn mark(conn: &mut Conn, copy: &SubmissionRow, of: &str, cause: &Cause) ->
     .await
 }
 
-/// Takes the best and the standing from a copy that was replayed before its original.
+/// Takes the best and the standing from a copy that was replayed before its
+/// original. True if it was best.
 async fn demote(
     conn: &mut Conn,
     task: &Task,
     copy: &SubmissionRow,
     cause: &Cause,
-) -> ApiResult<()> {
-    bests::leave(conn, &copy.id, cause.at).await?;
+) -> ApiResult<bool> {
+    let was_best = bests::leave(conn, &copy.id, cause.at).await?;
     bests::forget_standing(conn, &copy.task_id, &copy.miner_hotkey).await?;
-    for own in bests::originals(conn, &copy.task_id, &copy.miner_hotkey).await? {
+    for own in bests::originals_of(conn, &copy.task_id, &copy.miner_hotkey).await? {
         stand(conn, task, &own).await?;
+    }
+    Ok(was_best)
+}
+
+/// Finds the best anew when a copy lost it: whoever the copy had displaced may
+/// be better than the original's own replay.
+async fn refill(
+    conn: &mut Conn,
+    task: &Task,
+    submission: &SubmissionRow,
+    cause: &Cause,
+) -> ApiResult<()> {
+    let ranking = Ranking::of(task);
+    let mut best: Vec<Entry> = Vec::new();
+    for row in bests::originals(conn, &submission.task_id).await? {
+        // The new one is compared afterwards, as every new one is.
+        if row.id == submission.id {
+            continue;
+        }
+        if let Some(new) = entry(ranking, task, &row) {
+            let change = ranking.admit(&new, &best);
+            best.retain(|old| !change.leaves.contains(&old.id));
+            if change.enters {
+                best.push(new);
+            }
+        }
+    }
+    for one in best {
+        bests::enter(conn, &submission.task_id, &one.id, cause.at).await?;
     }
     Ok(())
 }

@@ -55,13 +55,7 @@ pub fn frozen(
         sha256: Sha256Digest::of(posted.patch.as_bytes()),
         size_bytes: u64::try_from(posted.patch.len()).unwrap_or(u64::MAX),
     });
-    let artifact = match (posted.artifact_sha256, posted.artifact_size_bytes) {
-        (Some(sha256), Some(size)) => Some(Content {
-            sha256,
-            size_bytes: u64::try_from(size).unwrap_or(0),
-        }),
-        _ => None,
-    };
+    let artifact = artifact(&posted);
     let spec = freeze(
         task,
         base_commit,
@@ -103,6 +97,13 @@ pub fn frozen(
             .map_err(|error| ApiError::Internal(error.to_string()))?,
     };
     Ok(Frozen { row, content })
+}
+
+fn artifact(posted: &Posted) -> Option<Content> {
+    Some(Content {
+        sha256: posted.artifact_sha256?,
+        size_bytes: u64::try_from(posted.artifact_size_bytes?).ok()?,
+    })
 }
 
 /// 409 unless the claim is this miner's, live, and of a live task.

@@ -10,7 +10,7 @@ use protocol::auth::{
     self, AuthError, Authenticated, HOTKEY_HEADER, Headers, SIGNATURE_HEADER, TIMESTAMP_HEADER,
 };
 
-use super::body::StrictJson;
+use super::body::{LARGE, StrictJson};
 use super::fields::Fields;
 use crate::app::App;
 use crate::error::{ApiError, ApiResult};
@@ -120,7 +120,7 @@ async fn verified<const LIMIT: usize>(
         timestamp: text(&parts.headers, TIMESTAMP_HEADER)?,
         signature: text(&parts.headers, SIGNATURE_HEADER)?,
     };
-    let body = StrictJson::read(&parts.headers, body, LIMIT, app.settings.patience).await?;
+    let body = StrictJson::read(app, &parts.headers, body, LIMIT).await?;
     let request = auth::Request {
         method: parts.method.as_str(),
         path: parts.uri.path(),
@@ -128,13 +128,15 @@ async fn verified<const LIMIT: usize>(
         body: body.text.as_bytes(),
     };
     let now = app.clock.now();
-    let by = request
-        .authenticate(
-            &headers,
-            now.seconds().unsigned_abs(),
-            app.settings.freshness_seconds,
-        )
-        .map_err(|error| refusal(&error))?;
+    let seconds = now.seconds().unsigned_abs();
+    let authenticate = || request.authenticate(&headers, seconds, app.settings.freshness_seconds);
+    // A long body takes a while to canonicalise: not on the reactor's time.
+    let by = if body.text.len() > LARGE {
+        tokio::task::block_in_place(authenticate)
+    } else {
+        authenticate()
+    };
+    let by = by.map_err(|error| refusal(&error))?;
     let hotkey = by.hotkey.to_string();
     app.hotkeys.take(&hotkey)?;
     let signed = Signed {
@@ -224,7 +226,7 @@ impl FromRequest<App> for Admin {
             return Err(ApiError::unauthenticated("admin_token_wrong", detail));
         }
         let limit = super::body::TASK;
-        let body = StrictJson::read(&parts.headers, body, limit, app.settings.patience).await?;
+        let body = StrictJson::read(app, &parts.headers, body, limit).await?;
         Ok(Self {
             body,
             received_at: app.clock.now(),

@@ -5,8 +5,10 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::HeaderMap;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use tokio::sync::SemaphorePermit;
 
 use super::fields::Fields;
+use crate::app::App;
 use crate::error::{ApiError, ApiResult};
 
 /// What a small body may have: claims, evaluations, heartbeats.
@@ -17,6 +19,9 @@ pub const TASK: usize = 2 << 20;
 pub const SUBMISSION: usize = 72 << 20;
 /// A result with its replay log.
 pub const RESULT: usize = 8 << 20;
+
+/// Over this, a body needs one of a few places.
+pub const LARGE: usize = 1 << 20;
 
 /// What is read of a body that is refused for its length, and for how long.
 const DRAIN: usize = 16 << 20;
@@ -31,13 +36,10 @@ pub struct StrictJson {
 }
 
 impl StrictJson {
-    /// Reads and checks a body of at most `limit` bytes.
-    pub async fn read(
-        headers: &HeaderMap,
-        body: Body,
-        limit: usize,
-        patience: Duration,
-    ) -> ApiResult<Self> {
+    /// Reads and checks a body of at most `limit` bytes. Nobody is authenticated
+    /// before it is read, so a large one must find a place among a few.
+    pub async fn read(app: &App, headers: &HeaderMap, body: Body, limit: usize) -> ApiResult<Self> {
+        let patience = app.settings.patience;
         let declared = headers
             .get(axum::http::header::CONTENT_LENGTH)
             .and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
@@ -45,6 +47,12 @@ impl StrictJson {
             drain(body).await;
             return Err(too_large(limit));
         }
+        let is_large = limit > LARGE && declared.is_none_or(|length| length > LARGE);
+        let _place = if is_large {
+            Some(place(app).await?)
+        } else {
+            None
+        };
         let mut body = body;
         let read = tokio::time::timeout(patience, Limited::new(&mut body, limit).collect());
         let bytes = match read.await {
@@ -62,7 +70,13 @@ impl StrictJson {
                 return Err(ApiError::malformed("body_too_slow", detail));
             }
         };
-        Self::check(bytes.into())
+        if bytes.len() <= LARGE {
+            return Self::check(bytes.into());
+        }
+        // Too long for the reactor's own threads.
+        tokio::task::spawn_blocking(move || Self::check(bytes.into()))
+            .await
+            .map_err(|error| ApiError::Internal(error.to_string()))?
     }
 
     fn check(bytes: Vec<u8>) -> ApiResult<Self> {
@@ -95,6 +109,14 @@ impl StrictJson {
             return Ok(Fields::none());
         }
         self.fields()
+    }
+}
+
+async fn place(app: &App) -> ApiResult<SemaphorePermit<'_>> {
+    let busy = || ApiError::unavailable("busy", "too many large bodies at once");
+    match tokio::time::timeout(app.settings.patience, app.large_bodies.acquire()).await {
+        Ok(Ok(place)) => Ok(place),
+        Ok(Err(_)) | Err(_) => Err(busy()),
     }
 }
 

@@ -47,25 +47,29 @@ pub async fn history(conn: &mut Conn, task_id: &str) -> ApiResult<Vec<BestRow>> 
     .await?)
 }
 
-/// A submission becomes best, or joins the frontier.
+/// A submission becomes best, or joins the frontier; perhaps again.
 pub async fn enter(conn: &mut Conn, task_id: &str, id: &str, at: Timestamp) -> ApiResult<()> {
-    sqlx::query("INSERT INTO bests (submission_id, task_id, entered_at) VALUES ($1, $2, $3)")
-        .bind(id.to_owned())
-        .bind(task_id.to_owned())
-        .bind(at)
-        .execute(conn)
-        .await?;
+    sqlx::query(
+        "INSERT INTO bests (submission_id, task_id, entered_at) VALUES ($1, $2, $3) \
+         ON CONFLICT (submission_id) DO UPDATE SET left_at = NULL",
+    )
+    .bind(id.to_owned())
+    .bind(task_id.to_owned())
+    .bind(at)
+    .execute(conn)
+    .await?;
     Ok(())
 }
 
-/// A submission is best no more.
-pub async fn leave(conn: &mut Conn, id: &str, at: Timestamp) -> ApiResult<()> {
-    sqlx::query("UPDATE bests SET left_at = $1 WHERE submission_id = $2 AND left_at IS NULL")
-        .bind(at)
-        .bind(id.to_owned())
-        .execute(conn)
-        .await?;
-    Ok(())
+/// A submission is best no more. False if it was not.
+pub async fn leave(conn: &mut Conn, id: &str, at: Timestamp) -> ApiResult<bool> {
+    let done =
+        sqlx::query("UPDATE bests SET left_at = $1 WHERE submission_id = $2 AND left_at IS NULL")
+            .bind(at)
+            .bind(id.to_owned())
+            .execute(conn)
+            .await?;
+    Ok(done.rows_affected() == 1)
 }
 
 /// A miner's best of a task, if it has an accepted one.
@@ -120,7 +124,7 @@ pub async fn forget_standing(conn: &mut Conn, task_id: &str, hotkey: &str) -> Ap
 }
 
 /// A miner's accepted submissions of a task that are nobody's copy, oldest first.
-pub async fn originals(
+pub async fn originals_of(
     conn: &mut Conn,
     task_id: &str,
     hotkey: &str,
@@ -133,6 +137,19 @@ pub async fn originals(
     ))
     .bind(task_id.to_owned())
     .bind(hotkey.to_owned())
+    .fetch_all(conn)
+    .await?)
+}
+
+/// All accepted submissions of a task that are nobody's copy, oldest first.
+pub async fn originals(conn: &mut Conn, task_id: &str) -> ApiResult<Vec<SubmissionRow>> {
+    Ok(sqlx::query_as(concat!(
+        "SELECT ",
+        submission_columns!(),
+        " FROM submissions WHERE task_id = $1 AND status = 'accepted' \
+         AND duplicate_of IS NULL ORDER BY created_at, id"
+    ))
+    .bind(task_id.to_owned())
     .fetch_all(conn)
     .await?)
 }

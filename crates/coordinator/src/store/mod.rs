@@ -14,6 +14,7 @@ pub mod peers;
 pub mod policies;
 pub mod rows;
 pub mod signatures;
+pub mod states;
 pub mod submissions;
 pub mod tasks;
 pub mod verifications;

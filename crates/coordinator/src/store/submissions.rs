@@ -216,3 +216,16 @@ pub async fn counts(conn: &mut Conn, task_id: &str) -> ApiResult<Vec<(String, i6
     .fetch_all(conn)
     .await?)
 }
+
+/// How many submissions there are in each status.
+pub async fn all_counts(conn: &mut Conn) -> ApiResult<Vec<(String, i64)>> {
+    let sql = "SELECT status, COUNT(*) FROM submissions GROUP BY status ORDER BY status";
+    Ok(sqlx::query_as(sql).fetch_all(conn).await?)
+}
+
+/// Since when the oldest undecided submission waits.
+pub async fn oldest_pending(conn: &mut Conn) -> ApiResult<Option<Timestamp>> {
+    let sql = "SELECT created_at FROM submissions WHERE status = 'pending_verification' \
+               ORDER BY created_at LIMIT 1";
+    Ok(sqlx::query_scalar(sql).fetch_optional(conn).await?)
+}

@@ -248,3 +248,9 @@ pub async fn latest_log(conn: &mut Conn, submission_id: &str) -> ApiResult<Optio
     .fetch_optional(conn)
     .await?)
 }
+
+/// How many jobs there are in each status.
+pub async fn counts(conn: &mut Conn) -> ApiResult<Vec<(String, i64)>> {
+    let sql = "SELECT status, COUNT(*) FROM verifications GROUP BY status ORDER BY status";
+    Ok(sqlx::query_as(sql).fetch_all(conn).await?)
+}

@@ -278,7 +278,7 @@ async fn the_stake_gate_fails_closed(backend: Backend) {
     let gate = coordinator::settings::StakeGate {
         minimum: 10.0,
         metagraph: metagraph.clone(),
-        max_age: std::time::Duration::from_secs(3600),
+        max_age: std::time::Duration::from_hours(1),
     };
     let without = Server::with(backend, |settings| settings.stake_gate = Some(gate.clone())).await;
     let task = without.task(|_| {}).await;

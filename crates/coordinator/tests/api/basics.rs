@@ -138,7 +138,7 @@ async fn oversized_bodies_are_refused(backend: Backend) {
 async fn a_client_that_sends_slowly_is_cut_off(backend: Backend) {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let server = Server::with(backend, |settings| {
-        settings.patience = std::time::Duration::from_millis(500)
+        settings.patience = std::time::Duration::from_millis(500);
     })
     .await;
     let mut slow = tokio::net::TcpStream::connect(server.address)

@@ -14,6 +14,7 @@ mod common;
 mod auth;
 mod basics;
 mod claims;
+mod consensus;
 mod jobs;
 mod modes;
 mod rewards;

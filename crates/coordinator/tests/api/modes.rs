@@ -245,7 +245,7 @@ async fn the_planner_plans_the_same_twice_and_items_are_claimed_and_completed(ba
     assert_eq!(run().await, json!({"tasks": 1, "created": 0, "retired": 0}));
     let idea = server
         .submit(&key(1), &task, |body| {
-            body["proposed_idea"] = json!("<i>try</i>")
+            body["proposed_idea"] = json!("<i>try</i>");
         })
         .await;
     server.accept(&validator(0), &idea, 1.0).await;

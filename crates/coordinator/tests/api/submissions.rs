@@ -9,7 +9,7 @@ async fn a_submission_is_frozen_and_served(backend: Backend) {
     let task = server.task(|_| {}).await;
     let submission = server
         .submit(&key(1), &task, |body| {
-            body["claimed_metrics"] = json!({"score": 0.1})
+            body["claimed_metrics"] = json!({"score": 0.1});
         })
         .await;
     assert_eq!(submission["status"], "pending_verification");

@@ -139,7 +139,7 @@ fn commit_in(dir: &std::path::Path) -> String {
 
 async fn local_repositories_need_the_operators_leave(backend: Backend) {
     let server = Server::with(backend, |settings| {
-        settings.allow_local_repositories = false
+        settings.allow_local_repositories = false;
     })
     .await;
     for repository in [

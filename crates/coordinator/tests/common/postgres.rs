@@ -1,26 +1,26 @@
 //! A PostgreSQL server of the tests' own: a new cluster in a temporary directory
-//! on a Unix socket, run by an unprivileged user, gone with the test process.
+//! on a Unix socket, run by an unprivileged user, gone when the tests are.
+//!
+//! Tests that run in processes of their own share one server: it belongs to the
+//! process that runs them all, and ends when that one is gone.
 
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 struct Cluster {
     dir: PathBuf,
     bin: PathBuf,
-    // Its standard input: the server ends when this process does.
-    _keeper: Child,
 }
 
 static CLUSTER: OnceLock<Cluster> = OnceLock::new();
-static DATABASES: AtomicU32 = AtomicU32::new(0);
 
 /// The URL of a new, empty database.
 pub fn new_database() -> String {
-    let cluster = CLUSTER.get_or_init(start);
-    let name = format!("test_{}", DATABASES.fetch_add(1, Ordering::Relaxed));
+    let cluster = CLUSTER.get_or_init(shared);
+    let name = format!("test_{}", uuid::Uuid::new_v4().simple());
     let sql = format!("CREATE DATABASE {name}");
     let done = Command::new(cluster.bin.join("psql"))
         .args(["-q", "-U", "postgres", "-d", "postgres", "-c", &sql, "-h"])
@@ -28,9 +28,41 @@ pub fn new_database() -> String {
         .status()
         .expect("psql runs");
     assert!(done.success(), "cannot create a database");
-    let socket: String =
-        url::form_urlencoded::byte_serialize(cluster.dir.to_string_lossy().as_bytes()).collect();
+    let socket = cluster.dir.to_string_lossy().into_owned();
+    let socket: String = url::form_urlencoded::byte_serialize(socket.as_bytes()).collect();
     format!("postgres://postgres@localhost/{name}?host={socket}")
+}
+
+/// The process whose end is the server's end.
+fn owner() -> u32 {
+    let runs_all = std::env::var_os("NEXTEST").is_some();
+    if runs_all {
+        std::os::unix::process::parent_id()
+    } else {
+        std::process::id()
+    }
+}
+
+/// The server of this run: started by whoever comes first.
+fn shared() -> Cluster {
+    let bin = programs();
+    let dir = super::scratch().join(format!("coordinator-pg-{}", owner()));
+    let lock = concat!(env!("CARGO_TARGET_TMPDIR"), "/coordinator-postgres.lock");
+    let lock = std::fs::File::create(lock).unwrap();
+    let _held = nix::fcntl::Flock::lock(lock, nix::fcntl::FlockArg::LockExclusive).unwrap();
+    if !is_ready(&bin, &dir) {
+        start(&bin, &dir);
+    }
+    Cluster { dir, bin }
+}
+
+fn is_ready(bin: &Path, dir: &Path) -> bool {
+    let mut ask = Command::new(bin.join("pg_isready"));
+    ask.arg("-q")
+        .arg("-h")
+        .arg(dir)
+        .status()
+        .is_ok_and(|done| done.success())
 }
 
 /// Where the server's programs are: on the path, or where Debian puts them.
@@ -57,18 +89,15 @@ fn as_its_user(program: &Path) -> Command {
     Command::new(program)
 }
 
-fn start() -> Cluster {
-    let bin = programs();
-    let dir = tempfile::Builder::new()
-        .prefix("coordinator-pg-")
-        .tempdir_in(super::scratch())
-        .unwrap()
-        .keep();
+fn start(bin: &Path, dir: &Path) {
+    // What an earlier process of the same number may have left.
+    let _ = std::fs::remove_dir_all(dir);
+    std::fs::create_dir(dir).unwrap();
     if nix::unistd::geteuid().is_root() {
         let user = nix::unistd::User::from_name("postgres")
             .unwrap()
             .expect("the user postgres exists");
-        nix::unistd::chown(&dir, Some(user.uid), Some(user.gid)).unwrap();
+        nix::unistd::chown(dir, Some(user.uid), Some(user.gid)).unwrap();
     }
     let data = dir.join("data");
     let made = as_its_user(&bin.join("initdb"))
@@ -84,30 +113,13 @@ fn start() -> Cluster {
         ])
         .arg(&data)
         .stdout(Stdio::null())
-        .current_dir(&dir)
+        .current_dir(dir)
         .status()
         .expect("initdb runs");
     assert!(made.success(), "initdb failed");
-    let script = "\"$1\" -D \"$2\" -k \"$3\" -c listen_addresses= -c fsync=off -c max_connections=400 \
-                  >\"$3/log\" 2>&1 & server=$!; read -r _; kill -INT $server; wait $server; rm -rf \"$3\"";
-    let keeper = as_its_user(Path::new("/bin/sh"))
-        .args(["-c", script, "sh"])
-        .args([&bin.join("postgres"), &data, &dir])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .current_dir(&dir)
-        .spawn()
-        .expect("postgres starts");
+    keep(bin, dir, &data);
     let deadline = Instant::now() + Duration::from_mins(1);
-    let ready = || {
-        Command::new(bin.join("pg_isready"))
-            .arg("-q")
-            .arg("-h")
-            .arg(&dir)
-            .status()
-            .is_ok_and(|done| done.success())
-    };
-    while !ready() {
+    while !is_ready(bin, dir) {
         assert!(
             Instant::now() < deadline,
             "PostgreSQL did not start; see {}",
@@ -115,9 +127,24 @@ fn start() -> Cluster {
         );
         std::thread::sleep(Duration::from_millis(50));
     }
-    Cluster {
-        dir,
-        bin,
-        _keeper: keeper,
-    }
+}
+
+/// Leaves a shell behind, in a process group of its own, that runs the server
+/// until its owner is gone.
+fn keep(bin: &Path, dir: &Path, data: &Path) {
+    let script = "(\"$1\" -D \"$2\" -k \"$3\" -c listen_addresses= -c fsync=off -c max_connections=400 \
+                  >\"$3/log\" 2>&1 & server=$!; while [ -d \"/proc/$4\" ] && kill -0 $server; do sleep 0.5; done; \
+                  kill -INT $server; wait $server; rm -rf \"$3\") &";
+    let left = as_its_user(Path::new("/bin/sh"))
+        .args(["-c", script, "sh"])
+        .args([&bin.join("postgres"), data, dir])
+        .arg(owner().to_string())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .current_dir(dir)
+        .status()
+        .expect("postgres starts");
+    assert!(left.success(), "postgres does not start");
 }
