@@ -76,6 +76,12 @@ fn everything_is_refused(seen: &Seen) -> Result<()> {
     Ok(())
 }
 
+/// Whether `line` is the number of one of the sandbox's users.
+fn is_sandbox_user(line: &str) -> bool {
+    line.parse()
+        .is_ok_and(|uid: u32| (10_001..11_025).contains(&uid))
+}
+
 fn reach(lab: &Lab) -> Vec<Row> {
     let canaries = "canary-corpus";
     let hunting = || {
@@ -157,6 +163,15 @@ fn reach(lab: &Lab) -> Vec<Row> {
                 .file("score.sh", "echo \"{\\\"score\\\": $(cat /private/heldout.txt)}\" > result.json\n"))
             .miner("cat /private/heldout.txt 2>/dev/null && exit 9; ls /private 2>/dev/null && exit 8; echo 1 > answer")
             .scores("7"),
+        row("S01", "private inputs in the benchmark tell nothing of where they are")
+            .of(Task::sh().private("heldout.txt", "7\n"))
+            .miner("cat /proc/self/mountinfo; echo \"{\\\"score\\\": $(cat /private/heldout.txt)}\" > result.json; echo x >> /private/heldout.txt; rm /private/heldout.txt; true")
+            .scores("7")
+            .and("no mount names the state directory", move |seen| {
+                let mounts = seen.output();
+                ensure!(mounts.contains(" /private ") && !mounts.contains(&state), "{mounts}");
+                Ok(())
+            }),
     ]
 }
 
@@ -256,7 +271,7 @@ fn privilege() -> Vec<Row> {
             .miner("grep -E '^(NoNewPrivs|Seccomp|Cap...|Uid|Groups):' /proc/self/status; echo '{\"score\": 2}' > result.json")
             .scores("2")
             .and("the kernel says so", |seen| {
-                for line in ["NoNewPrivs:\t1", "Seccomp:\t2", "CapEff:\t0000000000000000", "CapBnd:\t0000000000000000", "CapPrm:\t0000000000000000", "CapAmb:\t0000000000000000", "Uid:\t10001\t10001\t10001\t10001"] {
+                for line in ["NoNewPrivs:\t1", "Seccomp:\t2", "CapEff:\t0000000000000000", "CapBnd:\t0000000000000000", "CapPrm:\t0000000000000000", "CapAmb:\t0000000000000000"] {
                     ensure!(seen.output().contains(line), "no {line:?} in {}", seen.output());
                 }
                 Ok(())
@@ -542,7 +557,20 @@ fn hostile_image(image: &str) -> Vec<Row> {
                 for trace in ["LD_PRELOAD", "PYTHONSTARTUP", "SECRET", "HOME=/root", "ENTRYPOINT RAN", "health", "planted"] {
                     ensure!(!output.contains(trace), "{trace} is in {output}");
                 }
-                ensure!(output.contains("10001\n/workspace\n"), "{output}");
+                ensure!(output.lines().any(is_sandbox_user) && output.contains("\n/workspace\n"), "{output}");
+                Ok(())
+            }),
+        row("S06", "its user is a user of its core alone, and has a name")
+            .miner("id -un; echo $(grep Cpus_allowed_list /proc/self/status) $(grep ^Uid: /proc/self/status); echo '{\"score\": 2}' > result.json")
+            .scores("2")
+            .and("the number is the core's", |seen| {
+                let output = seen.output();
+                let words: Vec<&str> = output.split_whitespace().collect();
+                let [name, "Cpus_allowed_list:", core, "Uid:", uids @ ..] = words.as_slice() else {
+                    anyhow::bail!("{output}");
+                };
+                let expected = (10_001 + core.parse::<u32>()?).to_string();
+                ensure!(*name == "sandbox" && uids.len() == 4 && uids.iter().all(|uid| *uid == expected), "{output}");
                 Ok(())
             }),
         row("S06", "a setuid program gains nothing")
@@ -551,7 +579,7 @@ fn hostile_image(image: &str) -> Vec<Row> {
             .scores("2")
             .and("it ran as the sandbox's user", |seen| {
                 let output = seen.output();
-                let as_sandbox = output.matches("10001\n").count() == 2 && output.contains("Permission denied");
+                let as_sandbox = output.lines().filter(|line| is_sandbox_user(line)).count() == 2 && output.contains("Permission denied");
                 ensure!(as_sandbox && !output.contains("planted"), "{output}");
                 Ok(())
             }),

@@ -26,7 +26,7 @@ fn whatever_a_killed_runner_leaves_the_next_start_of_any_runner_removes() -> Res
         let mut running = killed.start(&act)?;
         let container = running.wait_for_stage(stage)?;
         if format!("{act:?}").contains("baseline") {
-            wait_for_another(&mut running, &container)?;
+            running.wait_for_stage_after(stage, &container)?;
         }
         running.kill()?;
         let ended = killed.end(running)?;
@@ -286,24 +286,6 @@ fn failing_with_a_slow_baseline() -> Row {
     row("C01", "a failure whose baseline is slow")
         .of(prepared().file("run.sh", "sleep 3; echo 1 > answer\n"))
         .miner("sleep 0.5; exit 1")
-}
-
-/// Waits until a container of the same name is another one: the baseline's.
-fn wait_for_another(
-    running: &mut system_tests::corpus::running::Running,
-    name: &str,
-) -> Result<()> {
-    let id = |name: &str| {
-        engine::inspect(name)
-            .ok()
-            .map(|known| known["Id"].to_string())
-    };
-    let first = id(name);
-    engine::wait_until("the baseline", Duration::from_mins(1), || {
-        let now = id(name);
-        Ok((now.is_some() && now != first).then_some(()))
-    })?;
-    running.wait_for_stage("benchmark").map(drop)
 }
 
 fn nothing_is_left(lab: &Lab, what: &str) -> Result<()> {

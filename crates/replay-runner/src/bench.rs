@@ -17,6 +17,7 @@ use crate::progress::{Event, Progress};
 use crate::sandbox::{Network, Sandbox};
 use crate::spec::{PartialSpec, Prepared};
 use crate::stages::{Pass, SetUp, Side, Stages, seconds};
+use crate::workspace::View;
 
 /// A ratio needs at least so many pairs of runs.
 const FEWEST_PAIRS: u32 = 2;
@@ -52,7 +53,7 @@ impl Bench<'_> {
             sandbox: self.sandbox,
             protected: &self.sides.protected,
             dir: self.room.path.join(dir),
-            private: self.sides.private.as_deref(),
+            private: self.sides.private.as_ref().map(View::path),
             setup_network: self.setup_network(),
             cancel: self.cancel,
             progress: self.progress,

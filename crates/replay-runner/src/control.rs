@@ -10,7 +10,7 @@ use protocol::outcome::Control;
 use protocol::{Code, ReplaySpec};
 use serde::{Deserialize, Serialize};
 
-use crate::host::write_readable;
+use crate::readable::write_readable;
 use crate::sandbox::Network;
 
 /// A failure may have been this host's bad moment: it is believed for so long.

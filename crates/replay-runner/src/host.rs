@@ -1,8 +1,5 @@
 //! What the replays of one process share: the engine, the caches, the cores.
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use protocol::receipt::HostFacts;
@@ -13,6 +10,7 @@ use crate::artifact::{Artifacts, FetchPolicy, LocalFiles, Secrecy};
 use crate::checkout::Mirrors;
 use crate::engine::{Deadlines, Engine, EngineFacts};
 use crate::failure::Failure;
+use crate::sandbox::EtcFiles;
 use crate::state::{Cores, Owner, State, reap};
 use crate::workspace::Scratch;
 
@@ -38,13 +36,12 @@ pub struct Host {
     pub(crate) state: State,
     /// In memory, so that its path inside a container tells nothing; unmounted
     /// before the owner's directory goes.
-    _files: Scratch,
+    pub(crate) files: Scratch,
     pub(crate) owner: Owner,
     pub(crate) cores: Cores,
     pub(crate) mirrors: Mirrors,
     pub(crate) artifacts: Artifacts,
     pub(crate) private_inputs: Artifacts,
-    pub(crate) hosts_file: PathBuf,
     pub(crate) options: HostOptions,
     replays: AtomicU64,
 }
@@ -78,23 +75,23 @@ impl Host {
         reaped?;
         let owner = Owner::register(&state)?;
         let policy = || FetchPolicy::default().local_files(options.local_files.clone());
-        let files = Scratch::mount(&owner.run_dir().join("files"), 1 << 20, 64)?;
-        let hosts_file = write_hosts_file(files.path())?;
+        let cores = Cores::of_this_process()?;
+        let room = EtcFiles::FILES * (cores.count() as u64 + 1);
+        let files = Scratch::mount(&owner.run_dir().join("files"), room * 4096, room)?;
         let artifacts = Artifacts::open(&state.dir("artifacts")?, policy())?;
         artifacts
             .evict(ARTIFACT_CACHE)
             .instrument(debug_span!("evict"))
             .await?;
         Ok(Self {
-            cores: Cores::of_this_process()?,
+            cores,
             mirrors: Mirrors::new(state.dir("mirrors")?),
             artifacts,
             private_inputs: Artifacts::open(
                 &state.dir("private")?,
                 policy().secrecy(Secrecy::Private),
             )?,
-            hosts_file,
-            _files: files,
+            files,
             engine,
             facts,
             owner,
@@ -147,25 +144,4 @@ impl Host {
         }
         Ok(())
     }
-}
-
-/// Without network a container has an empty hosts file, and `localhost` is unknown.
-fn write_hosts_file(dir: &Path) -> Result<PathBuf, Failure> {
-    let path = dir.join("hosts");
-    let text = "127.0.0.1 localhost replay\n::1 localhost ip6-localhost\n";
-    write_readable(&path, text.as_bytes()).map_err(crate::workspace::WorkspaceError::io(
-        "writing the hosts file",
-    ))?;
-    Ok(path)
-}
-
-/// Writes a file that the sandbox's user may read, at once or not at all.
-pub(crate) fn write_readable(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let dir = path.parent().unwrap_or(Path::new("/"));
-    let file = tempfile::NamedTempFile::new_in(dir)?;
-    fs::write(file.path(), bytes)?;
-    file.as_file()
-        .set_permissions(fs::Permissions::from_mode(0o444))?;
-    file.persist(path).map_err(|error| error.error)?;
-    Ok(())
 }

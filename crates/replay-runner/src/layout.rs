@@ -4,17 +4,17 @@
 use std::fs;
 use std::path::PathBuf;
 
-use protocol::TreeId;
 use tracing::debug_span;
 
 use crate::artifact::VerifiedArtifact;
 use crate::failure::Failure;
 use crate::host::Host;
 use crate::patch::{PatchGate, PatchedTree};
+use crate::sandbox::SandboxUser;
 use crate::spec::{Prepared, Request, blocking, lay_out_private};
 use crate::stages::{ARTIFACT_PATH, Side};
 use crate::tree::{Pristine, Protected};
-use crate::workspace::{Scratch, WorkspaceError};
+use crate::workspace::{Scratch, View, WorkspaceError};
 
 /// A directory of this replay's own, removed with it.
 pub(crate) struct RunDir {
@@ -41,52 +41,64 @@ impl Drop for RunDir {
     }
 }
 
+/// Checks out the pinned commit and passes the patch through the gate. Git is
+/// blocking work.
+pub(crate) async fn review(
+    host: &Host,
+    request: &Request,
+    prepared: &Prepared,
+) -> Result<PatchedTree, Failure> {
+    let mirrors = host.mirrors.clone();
+    let (source, spec) = (prepared.source.clone(), prepared.spec.clone());
+    let patch = request.submission.patch.clone();
+    blocking(move || {
+        let base = debug_span!("pinned").in_scope(|| mirrors.pinned(&source, spec.base_commit))?;
+        let _span = debug_span!("gate").entered();
+        Ok(match &patch {
+            Some(patch) => PatchGate::new(&spec.patch_rules)?.review(&base, patch)?,
+            None => PatchedTree::unpatched(&base),
+        })
+    })
+    .await
+}
+
 /// The trees of a replay on disk.
 pub(crate) struct Trees {
     pristine: PathBuf,
     patch: Option<Scratch>,
-    /// The tree after the patch.
-    pub(crate) patched: TreeId,
     protected: Protected,
 }
 
-/// Checks out the pinned commit, passes the patch through the gate and lays out
-/// what it changes. Git is blocking work.
+/// Lays out the pristine tree, and what the patch changes, as `user`'s.
 pub(crate) async fn lay_out_trees(
     host: &Host,
-    request: &Request,
     prepared: &Prepared,
+    patched: PatchedTree,
     room: &RunDir,
+    user: SandboxUser,
 ) -> Result<Trees, Failure> {
-    let (mirrors, trees) = (host.mirrors.clone(), host.state.dir("trees")?);
-    let (source, spec) = (prepared.source.clone(), prepared.spec.clone());
-    let patch = request.submission.patch.clone();
+    let trees = host.state.dir("trees")?;
+    let spec = prepared.spec.clone();
     let layer_dir = room.path.join("patch");
     blocking(move || {
-        let base = debug_span!("pinned").in_scope(|| mirrors.pinned(&source, spec.base_commit))?;
-        let patched = match &patch {
-            Some(patch) => debug_span!("gate")
-                .in_scope(|| PatchGate::new(&spec.patch_rules)?.review(&base, patch))?,
-            None => PatchedTree::unpatched(&base),
-        };
-        let pristine = debug_span!("pristine").in_scope(|| Pristine::prepare(&trees, &base))?;
+        let pristine =
+            debug_span!("pristine").in_scope(|| Pristine::prepare(&trees, patched.base(), user))?;
         let protected = debug_span!("protected")
             .in_scope(|| Protected::of(&pristine, &protected_rules(&spec)))?;
-        let layer = if patch.is_some() {
+        let patch = if patched.changes().is_empty() {
+            None
+        } else {
             let _span = debug_span!("patch_layer").entered();
             // Room for every changed byte, in pages, and for deep directories.
             let files = 64 * patched.changes().len() as u64 + 64;
             let bytes = spec.patch_rules.max_decoded_bytes.get() + files * 4096;
             let layer = Scratch::mount(&layer_dir, bytes, files)?;
-            patched.write_layer(layer.path())?;
+            patched.write_layer(layer.path(), user)?;
             Some(layer)
-        } else {
-            None
         };
         Ok(Trees {
             pristine: pristine.path(),
-            patch: layer,
-            patched: patched.id(),
+            patch,
             protected,
         })
     })
@@ -109,7 +121,7 @@ pub(crate) struct Sides {
     pub(crate) baseline: Side,
     pub(crate) protected: Protected,
     /// The private inputs, if there are any.
-    pub(crate) private: Option<PathBuf>,
+    pub(crate) private: Option<View>,
     _patch: Option<Scratch>,
 }
 
@@ -150,7 +162,7 @@ impl Sides {
             let dir = room.path.join("private");
             lay_out_private(&dir, &prepared.private_inputs)
                 .map_err(WorkspaceError::io("laying out private inputs"))?;
-            Some(dir)
+            Some(View::mount(&room.path.join("shown"), &dir)?)
         };
         Ok(Self {
             candidate,

@@ -16,6 +16,7 @@ mod layout;
 pub mod metrics;
 pub mod patch;
 pub mod progress;
+mod readable;
 pub mod receipt;
 pub mod replay;
 pub mod sandbox;

@@ -1,6 +1,7 @@
 //! A replay from beginning to end: the only file that knows the whole order.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::AtomicU32;
 use std::time::Instant;
 
 use protocol::report::{Report, Timing};
@@ -12,11 +13,13 @@ use crate::artifact::Watch;
 use crate::bench::{Bench, Observed};
 use crate::failure::Failure;
 use crate::host::Host;
-use crate::layout::{RunDir, Sides, lay_out_trees};
+use crate::layout::{RunDir, Sides, lay_out_trees, review};
 use crate::progress::{Event, Progress};
-use crate::sandbox::{Sandbox, SandboxError};
+use crate::sandbox::{EtcFiles, Sandbox, SandboxError};
 use crate::spec::{Prepared, Request};
 use crate::stages::REJECTION_MARKER;
+use crate::state::CpuReservation;
+use crate::workspace::WorkspaceError;
 
 /// A replay that has ended.
 #[derive(Debug, Clone)]
@@ -92,19 +95,20 @@ async fn observe(
         .instrument(debug_span!("prepare"))
         .await?;
     seen.partial.spec = Some(prepared.spec.clone());
-    let room = RunDir::make(host)?;
     progress.event(Event::Step("patch"));
-    let trees = lay_out_trees(host, request, &prepared, &room)
-        .instrument(debug_span!("lay_out"))
-        .await?;
-    seen.patched_tree = Some(trees.patched);
-    let sides = Sides::new(request, &prepared, trees, &room)?;
+    let patched = review(host, request, &prepared).await?;
+    seen.patched_tree = Some(patched.id());
     progress.event(Event::Step("cores"));
     let cores = tokio::select! {
         cores = host.cores.reserve(prepared.spec.limits.cpus).instrument(debug_span!("cores")) => cores?,
         () = cancel.cancelled() => return Err(SandboxError::Cancelled.into()),
     };
-    let sandbox = sandbox(host, &prepared, &room, cores.cpuset());
+    let room = RunDir::make(host)?;
+    let trees = lay_out_trees(host, &prepared, patched, &room, cores.user())
+        .instrument(debug_span!("lay_out"))
+        .await?;
+    let sides = Sides::new(request, &prepared, trees, &room)?;
+    let sandbox = sandbox(host, &prepared, &room, &cores)?;
     let bench = Bench {
         host,
         prepared: &prepared,
@@ -123,8 +127,16 @@ async fn observe(
     result
 }
 
-fn sandbox(host: &Host, prepared: &Prepared, room: &RunDir, cpuset: String) -> Sandbox {
+fn sandbox(
+    host: &Host,
+    prepared: &Prepared,
+    room: &RunDir,
+    cores: &CpuReservation,
+) -> Result<Sandbox, Failure> {
     let spec = &prepared.spec;
+    let user = cores.user();
+    let etc = EtcFiles::write(host.files.path(), user)
+        .map_err(WorkspaceError::io("writing the files of /etc"))?;
     // Shorter values are words such as "1" and "true", which are no secrets.
     let mut secrets: Vec<String> = spec
         .env
@@ -142,18 +154,20 @@ fn sandbox(host: &Host, prepared: &Prepared, room: &RunDir, cpuset: String) -> S
                 .map(|metric| metric.name.clone()),
         );
     }
-    Sandbox {
+    Ok(Sandbox {
         engine: host.engine.clone(),
         systemd_cgroups: host.facts.systemd_cgroups,
         owner: host.owner.id().to_owned(),
         replay: room.replay.clone(),
         image: prepared.image.clone(),
         limits: spec.limits.clone(),
-        cpuset,
-        hosts_file: host.hosts_file.clone(),
+        cpuset: cores.cpuset(),
+        user,
+        etc,
         secrets,
         markers,
-    }
+        begun: AtomicU32::new(0),
+    })
 }
 
 /// A message is for a person; what names things in it may have been chosen by a miner.

@@ -363,5 +363,5 @@ pub(crate) fn lay_out_private(
         }));
     }
     let text = serde_json::Value::Array(manifest).to_string();
-    crate::host::write_readable(&dir.join("manifest.json"), text.as_bytes())
+    crate::readable::write_readable(&dir.join("manifest.json"), text.as_bytes())
 }

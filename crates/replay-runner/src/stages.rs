@@ -417,14 +417,19 @@ impl Stages<'_> {
             return Ok(None);
         }
         let blank = Scratch::mount(&self.next_dir(), 4 << 20, 4096)?;
-        write_blank_layer(stale, blank.path(), self.protected.seconds())?;
+        write_blank_layer(
+            stale,
+            blank.path(),
+            self.sandbox.user,
+            self.protected.seconds(),
+        )?;
         Ok(Some(blank))
     }
 
     fn work_tree(&mut self, layers: &[&Path]) -> Result<Workspace, Failure> {
         let dir = self.next_dir();
         Ok(debug_span!("work_tree")
-            .in_scope(|| Workspace::mount(&dir, layers, &self.spec.limits))?)
+            .in_scope(|| Workspace::mount(&dir, layers, &self.spec.limits, self.sandbox.user))?)
     }
 
     fn next_dir(&mut self) -> PathBuf {

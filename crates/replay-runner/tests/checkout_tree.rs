@@ -16,6 +16,7 @@ use gate_support::*;
 use protocol::Code;
 use replay_runner::checkout::{EntryKind, Mirrors, Source};
 use replay_runner::patch::PatchedTree;
+use replay_runner::sandbox::SandboxUser;
 use replay_runner::tree::{Pristine, Protected};
 
 #[test]
@@ -107,7 +108,12 @@ fn commit_of(world: &World, entries: &[(&str, &[u8], &str)]) -> Result<Pristine,
     let base = mirrors
         .pinned(&Source::Local(repo), commit)
         .map_err(|e| e.code())?;
-    Pristine::prepare(&world.home.path().join("trees"), &base).map_err(|e| e.code())
+    Pristine::prepare(
+        &world.home.path().join("trees"),
+        &base,
+        SandboxUser::default(),
+    )
+    .map_err(|e| e.code())
 }
 
 #[test]
@@ -220,7 +226,7 @@ fn the_layer_over_the_pristine_tree_is_the_patched_tree() {
         let home = tempfile::tempdir().unwrap();
         let layer = home.path().join("patch");
         fs::create_dir(&layer).unwrap();
-        patched.write_layer(&layer).unwrap();
+        patched.write_layer(&layer, SandboxUser::default()).unwrap();
         let overlay = Overlay::mount(home.path(), &[&layer, &tree.path()]);
         // The patched tree as the engine would lay it out were it committed.
         change(&world.repo());
@@ -231,7 +237,12 @@ fn the_layer_over_the_pristine_tree_is_the_patched_tree() {
         let commit = mirrors.resolve(&source, None).unwrap();
         let base = mirrors.pinned(&source, commit).unwrap();
         assert_eq!(base.tree(), patched.id(), "{name}");
-        let expected = Pristine::prepare(&world.home.path().join("trees"), &base).unwrap();
+        let expected = Pristine::prepare(
+            &world.home.path().join("trees"),
+            &base,
+            SandboxUser::default(),
+        )
+        .unwrap();
         git(&world.repo(), &["reset", "-q", "--hard", "HEAD~1"]);
         assert_eq!(list(&overlay.0), list(&expected.path()), "{name}");
     }
@@ -259,7 +270,12 @@ fn a_large_tree_costs_nothing_the_second_time() {
         .pinned(&Source::Local(world.repo()), world.base.commit())
         .unwrap();
     let pinned = warm.elapsed();
-    let second = Pristine::prepare(&world.home.path().join("trees"), &base).unwrap();
+    let second = Pristine::prepare(
+        &world.home.path().join("trees"),
+        &base,
+        SandboxUser::default(),
+    )
+    .unwrap();
     let prepared = warm.elapsed();
     Protected::of(&second, &rules()).unwrap();
     let protected = warm.elapsed();

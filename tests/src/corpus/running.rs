@@ -116,6 +116,11 @@ impl Running {
 
     /// Waits until a container of `stage` runs; its name.
     pub fn wait_for_stage(&mut self, stage: &str) -> Result<String> {
+        self.wait_for_stage_after(stage, "")
+    }
+
+    /// Waits until a container of `stage` runs that is not `earlier`; its name.
+    pub fn wait_for_stage_after(&mut self, stage: &str, earlier: &str) -> Result<String> {
         let ending = format!("-{stage}");
         engine::wait_until(stage, STAGE_PATIENCE, || {
             ensure!(
@@ -129,7 +134,7 @@ impl Running {
             let names = engine::docker(&["ps", "--filter", &label, "--format", "{{.Names}}"])?;
             Ok(names
                 .lines()
-                .find(|name| name.ends_with(&ending))
+                .find(|name| name.ends_with(&ending) && *name != earlier)
                 .map(str::to_owned))
         })
     }

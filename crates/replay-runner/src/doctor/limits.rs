@@ -1,6 +1,7 @@
 //! Tries every limit in a container made exactly as a replay's are.
 
 use std::path::Path;
+use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 use protocol::Limits;
@@ -10,13 +11,13 @@ use tokio_util::sync::CancellationToken;
 use super::{Examination, Finding};
 use crate::engine::Engine;
 use crate::failure::Failure;
-use crate::sandbox::{Network, Sandbox, Stage, StageEnd, StageRun};
+use crate::sandbox::{EtcFiles, Network, Sandbox, Stage, StageEnd, StageRun};
 use crate::state::{Cores, Owner};
 use crate::workspace::{Workspace, WorkspaceError};
 
 /// Prints one word a line for every limit that does not hold.
 const PROBE: &str = r#"
-[ "$(id -u)" = 10001 ] || echo user
+[ "$(id -u)" = "$PROBE_USER" ] && [ "$(id -un)" = sandbox ] || echo user
 touch /probe 2>/dev/null && echo read-only-root
 [ "$(grep -c processor /proc/cpuinfo)" -ge 1 ] && [ "$(nproc)" = 1 ] || echo cpuset
 head -c 3000000 /dev/zero > big 2>/dev/null && echo file-size
@@ -79,9 +80,9 @@ impl Probe {
         let cores = Cores::of_this_process()?.reserve(1).await?;
         let dir = tempfile::tempdir_in(owner.run_dir())
             .map_err(WorkspaceError::io("making a directory"))?;
-        let hosts_file = dir.path().join("hosts");
-        crate::host::write_readable(&hosts_file, b"127.0.0.1 localhost\n")
-            .map_err(WorkspaceError::io("writing a file"))?;
+        let user = cores.user();
+        let etc =
+            EtcFiles::write(dir.path(), user).map_err(WorkspaceError::io("writing a file"))?;
         let sandbox = Sandbox {
             engine: engine.clone(),
             systemd_cgroups: engine.facts().await?.systemd_cgroups,
@@ -97,9 +98,11 @@ impl Probe {
                 ..Limits::default()
             },
             cpuset: cores.cpuset(),
-            hosts_file,
+            user,
+            etc,
             secrets: Vec::new(),
             markers: Vec::new(),
+            begun: AtomicU32::new(0),
         };
         Ok(Self {
             sandbox,
@@ -177,13 +180,18 @@ impl Probe {
         let dir = self.dir.path().join(name);
         let lower = dir.join("lower");
         std::fs::create_dir_all(&lower).map_err(WorkspaceError::io("making a directory"))?;
-        let tree = Workspace::mount(&dir, &[Path::new(&lower)], &self.sandbox.limits)?;
+        let tree = Workspace::mount(
+            &dir,
+            &[Path::new(&lower)],
+            &self.sandbox.limits,
+            self.sandbox.user,
+        )?;
         let stage = Stage {
             name,
             command,
             workspace: tree.path(),
             private: None,
-            env: Vec::new(),
+            env: vec![("PROBE_USER".to_owned(), self.sandbox.user.id().to_string())],
             network: Network::None,
         };
         let run = self

@@ -4,6 +4,7 @@ use nix::sys::statvfs::statvfs;
 use protocol::Limits;
 
 use super::Finding;
+use crate::sandbox::SandboxUser;
 use crate::state::State;
 use crate::workspace::Workspace;
 
@@ -43,9 +44,14 @@ fn mounts(state: &State) -> Finding {
         .and_then(|dir| {
             let lower = dir.path().join("lower");
             std::fs::create_dir(&lower).map_err(|error| error.to_string())?;
-            Workspace::mount(dir.path(), &[&lower], &Limits::default())
-                .map(drop)
-                .map_err(|error| error.to_string())
+            Workspace::mount(
+                dir.path(),
+                &[&lower],
+                &Limits::default(),
+                SandboxUser::default(),
+            )
+            .map(drop)
+            .map_err(|error| error.to_string())
         });
     match tried {
         Ok(()) => Finding::ok("work tree", "size-limited overlays can be mounted"),

@@ -88,19 +88,21 @@ impl StageCgroup {
         })
     }
 
-    /// Kills everything in it without asking the engine: the last resort when
-    /// the engine does not answer.
-    pub fn kill_all(&self) {
+    /// Kills everything in it without asking the engine, which may be slow or
+    /// gone. Tells whether anything was alive.
+    pub fn kill_all(&self) -> bool {
+        let mut was_alive = false;
         for root in hierarchies() {
             let dir = root.join(&self.relative);
-            if fs::write(dir.join("cgroup.kill"), "1").is_ok() {
-                return;
+            let members = members(&dir);
+            was_alive |= !members.is_empty();
+            if fs::write(dir.join("cgroup.kill"), "1").is_err() {
+                for pid in members {
+                    let _ = kill(pid, Signal::SIGKILL);
+                }
             }
-            for child in children(&dir) {
-                kill_members(&child);
-            }
-            kill_members(&dir);
         }
+        was_alive
     }
 
     /// Removes it; it is empty once its container is gone.
@@ -145,11 +147,13 @@ pub fn remove(owner: &str) {
     }
 }
 
-fn kill_members(dir: &Path) {
-    let members = fs::read_to_string(dir.join("cgroup.procs")).unwrap_or_default();
-    for pid in members.lines().filter_map(|line| line.parse().ok()) {
-        let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
-    }
+/// Every process in the cgroup `dir` or below it; none that is dead.
+fn members(dir: &Path) -> Vec<Pid> {
+    let own = fs::read_to_string(dir.join("cgroup.procs")).unwrap_or_default();
+    let own = own.lines().filter_map(|line| line.parse().ok());
+    own.map(Pid::from_raw)
+        .chain(children(dir).flat_map(|child| members(&child)))
+        .collect()
 }
 
 fn hierarchies() -> Vec<PathBuf> {

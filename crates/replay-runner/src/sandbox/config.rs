@@ -12,7 +12,7 @@ use bollard::models::{
 use protocol::Limits;
 
 use super::cgroup::StageCgroup;
-use super::{Network, PRIVATE, SANDBOX_UID, Sandbox, Stage, WORKSPACE};
+use super::{Network, PRIVATE, Sandbox, Stage, WORKSPACE};
 
 /// Allows 278 system calls; refuses namespaces, mounts, keys, bpf, perf,
 /// `io_uring`, `userfaultfd` and every socket family but UNIX and IP.
@@ -47,7 +47,7 @@ impl Sandbox {
             entrypoint: Some(vec!["/bin/sh".to_owned(), "-c".to_owned()]),
             cmd: Some(vec![stage.command.to_owned()]),
             working_dir: Some(WORKSPACE.to_owned()),
-            user: Some(format!("{SANDBOX_UID}:{SANDBOX_UID}")),
+            user: Some(self.user.to_string()),
             hostname: Some("replay".to_owned()),
             env: Some(self.env(stage)),
             // An empty command line, not an absent one, switches off the image's.
@@ -147,10 +147,9 @@ impl Sandbox {
     }
 
     fn mounts(&self, stage: &Stage<'_>) -> Vec<Mount> {
-        let mut mounts = vec![
-            bind(stage.workspace, WORKSPACE, false),
-            bind(&self.hosts_file, "/etc/hosts", true),
-        ];
+        let mut mounts = vec![bind(stage.workspace, WORKSPACE, false)];
+        let etc = self.etc.mounts();
+        mounts.extend(etc.map(|(file, target)| bind(&file, target, true)));
         mounts.extend(stage.private.map(|dir| bind(dir, PRIVATE, true)));
         mounts
     }

@@ -3,19 +3,21 @@
 
 pub mod cgroup;
 mod config;
+mod etc;
 pub mod output;
 mod run;
+mod user;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::atomic::AtomicU32;
 
 use protocol::Limits;
 
 use crate::engine::{EngineError, Image};
 
+pub use etc::EtcFiles;
 pub use run::{StageEnd, StageRun};
-
-/// The user that submitted code runs as; no host has one of that number by default.
-pub const SANDBOX_UID: u32 = 10_001;
+pub use user::SandboxUser;
 
 /// Where the work tree is, inside.
 pub const WORKSPACE: &str = "/workspace";
@@ -71,7 +73,7 @@ pub struct Stage<'a> {
 }
 
 /// What all stages of one replay have in common.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Sandbox {
     /// The engine to run them on.
     pub engine: crate::engine::Engine,
@@ -87,10 +89,14 @@ pub struct Sandbox {
     pub limits: Limits,
     /// The cores they run on.
     pub cpuset: String,
-    /// The hosts file that every container gets.
-    pub hosts_file: PathBuf,
+    /// The user they run as.
+    pub user: SandboxUser,
+    /// The files of `/etc` that every container gets.
+    pub etc: EtcFiles,
     /// Texts that must not be kept from output, longest first.
     pub secrets: Vec<String>,
     /// What to look for in output.
     pub markers: Vec<String>,
+    /// How many stages were begun: a container's name is never used twice.
+    pub begun: AtomicU32,
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::pin::pin;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use bollard::container::LogOutput;
@@ -16,7 +17,7 @@ use super::{Sandbox, SandboxError, Stage};
 use crate::engine::{Ended, EngineError, Killed};
 use crate::metrics::MarkerScanner;
 
-/// How long the engine may take to kill before the kernel is asked directly.
+/// How long the engine may take to kill before it is only asked for the end.
 const KILL_PATIENCE: Duration = Duration::from_millis(250);
 /// How long the engine may take to notice that all processes are dead.
 const DEATH_PATIENCE: Duration = Duration::from_secs(30);
@@ -71,15 +72,16 @@ impl Sandbox {
         if cancel.is_cancelled() {
             return Err(SandboxError::Cancelled);
         }
+        let number = self.begun.fetch_add(1, Ordering::Relaxed);
         let name = format!(
-            "replay-{}-{}-{}",
+            "replay-{}-{}-{number}-{}",
             &self.owner[..12],
             self.replay,
             stage.name
         );
         let cgroup = StageCgroup::new(
             &self.owner,
-            &format!("{}{}", self.replay.replace('-', ""), stage.name),
+            &format!("{}x{number}{}", self.replay, stage.name),
             self.systemd_cgroups,
         );
         let observed = self.live(&name, stage, budget, cancel, &cgroup).await;
@@ -130,11 +132,13 @@ impl Sandbox {
             .instrument(debug_span!("command"))
             .await?;
         if stop != Stop::Exited {
+            // The kernel first: the engine's turn may come late on a busy host.
+            let was_alive = cgroup.kill_all();
             let killed = self
-                .kill(&id, &mut exit, cgroup)
+                .kill(&id, &mut exit)
                 .instrument(debug_span!("kill"))
                 .await?;
-            if stop == Stop::Deadline && killed == Killed::WasDead {
+            if stop == Stop::Deadline && killed == Killed::WasDead && !was_alive {
                 // It ended in time, and the engine was late to tell.
                 stop = Stop::Exited;
             }
@@ -194,7 +198,6 @@ impl Sandbox {
         &self,
         id: &str,
         exit: &mut AbortOnDrop<Result<(), EngineError>>,
-        cgroup: &StageCgroup,
     ) -> Result<Killed, SandboxError> {
         let by_engine = async {
             let killed = self.engine.kill(id).await?;
@@ -206,10 +209,9 @@ impl Sandbox {
         match tokio::time::timeout(KILL_PATIENCE, by_engine).await {
             Ok(Ok(killed)) => return Ok(killed),
             Ok(Err(error)) if error.is_not_found() => return Err(error.into()),
-            Ok(Err(error)) => tracing::warn!(%error, "the engine did not kill; killing the cgroup"),
-            Err(_) => tracing::warn!("the engine is slow to kill; killing the cgroup"),
+            Ok(Err(error)) => tracing::warn!(%error, "the engine did not kill"),
+            Err(_) => tracing::warn!("the engine is slow to kill"),
         }
-        cgroup.kill_all();
         self.await_dead(id, exit).await?;
         Ok(Killed::Now)
     }

@@ -10,6 +10,7 @@ use nix::sched::{CpuSet, sched_getaffinity};
 use nix::unistd::Pid;
 
 use super::{StateError, locks_dir};
+use crate::sandbox::SandboxUser;
 
 /// How often a waiting replay looks for free cores.
 const POLL: Duration = Duration::from_millis(5);
@@ -33,6 +34,11 @@ impl CpuReservation {
     pub fn cpuset(&self) -> String {
         let ids: Vec<String> = self.ids.iter().map(ToString::to_string).collect();
         ids.join(",")
+    }
+
+    /// The user of whoever runs on them: nobody else's while they are held.
+    pub fn user(&self) -> SandboxUser {
+        SandboxUser::of_core(self.ids.iter().copied().min().unwrap_or(0))
     }
 }
 

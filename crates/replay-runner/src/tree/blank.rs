@@ -9,6 +9,7 @@ use nix::sys::stat::{Mode, SFlag, fstat};
 
 use super::TreeError;
 use super::writer::{Writer, beneath};
+use crate::sandbox::SandboxUser;
 
 /// What to hide.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,8 +52,13 @@ impl Stale {
 }
 
 /// Writes the layer that hides `stale` into the empty directory `layer`.
-pub fn write_blank_layer(stale: &[Stale], layer: &Path, seconds: i64) -> Result<(), TreeError> {
-    let mut writer = Writer::open(layer, seconds)?;
+pub fn write_blank_layer(
+    stale: &[Stale],
+    layer: &Path,
+    user: SandboxUser,
+    seconds: i64,
+) -> Result<(), TreeError> {
+    let mut writer = Writer::open(layer, user, seconds)?;
     for stale in stale {
         match stale {
             Stale::Path(path) => writer.whiteout(path)?,

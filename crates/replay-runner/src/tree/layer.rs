@@ -7,13 +7,14 @@ use super::TreeError;
 use super::writer::Writer;
 use crate::checkout::all_below;
 use crate::patch::{ChangeKind, PatchedTree};
+use crate::sandbox::SandboxUser;
 
 impl PatchedTree {
-    /// Writes the changes into `layer`, an empty directory: regular files, and
+    /// Writes the changes into `layer`, an empty directory, as `user`'s: regular files, and
     /// whiteouts for what is gone. With the pristine tree below, it shows
     /// exactly the patched tree: a directory without files is gone, too.
-    pub fn write_layer(&self, layer: &Path) -> Result<(), TreeError> {
-        let mut writer = Writer::open(layer, self.base().seconds())?;
+    pub fn write_layer(&self, layer: &Path, user: SandboxUser) -> Result<(), TreeError> {
+        let mut writer = Writer::open(layer, user, self.base().seconds())?;
         for change in self.changes() {
             if let ChangeKind::Write { executable, .. } = &change.kind {
                 let content = self.content(change)?.unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Trees on disk: the pristine base tree, prepared once per commit; what a patch
+//! Trees on disk: the pristine base tree, prepared once per commit and user; what a patch
 //! changes, as a layer over it; and what must be as it was.
 //!
 //! Owner, modes and times are the same on every host. Whatever is written or

@@ -1,4 +1,4 @@
-//! The base tree as its author committed it, on disk, once per commit.
+//! The base tree as its author committed it, on disk, once per commit and user.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -10,6 +10,7 @@ use protocol::paths::escaped;
 use super::TreeError;
 use super::writer::Writer;
 use crate::checkout::{BaseEntry, CheckoutError, EntryKind, PinnedCommit};
+use crate::sandbox::SandboxUser;
 
 /// What every pointer of git-lfs begins with.
 const LFS_POINTER: &[u8] = b"version https://git-lfs.github.com/spec/v1\n";
@@ -19,18 +20,26 @@ const LFS_POINTER: &[u8] = b"version https://git-lfs.github.com/spec/v1\n";
 pub struct Pristine {
     root: PathBuf,
     commit: CommitId,
+    user: SandboxUser,
     seconds: i64,
     entries: Vec<BaseEntry>,
 }
 
 impl Pristine {
-    /// The tree of `base` below `trees`: the one that is there, or a new one.
-    pub fn prepare(trees: &Path, base: &PinnedCommit) -> Result<Self, TreeError> {
-        let root = trees.join(base.commit().to_string());
-        let entries = read_manifest(&root).map_or_else(|| under_lock(trees, &root, base), Ok)?;
+    /// The tree of `base` below `trees`, all of it `user`'s: the one that is
+    /// there, or a new one.
+    pub fn prepare(
+        trees: &Path,
+        base: &PinnedCommit,
+        user: SandboxUser,
+    ) -> Result<Self, TreeError> {
+        let root = trees.join(format!("{}-{}", base.commit(), user.id()));
+        let entries =
+            read_manifest(&root).map_or_else(|| under_lock(trees, &root, base, user), Ok)?;
         Ok(Self {
             root,
             commit: base.commit(),
+            user,
             seconds: base.seconds(),
             entries,
         })
@@ -44,6 +53,11 @@ impl Pristine {
     /// The commit that it is the tree of.
     pub fn commit(&self) -> CommitId {
         self.commit
+    }
+
+    /// Whose it is.
+    pub fn user(&self) -> SandboxUser {
+        self.user
     }
 
     /// The time that everything in it carries, in seconds since 1970.
@@ -61,22 +75,32 @@ fn files(root: &Path) -> PathBuf {
     root.join("files")
 }
 
-fn under_lock(trees: &Path, root: &Path, base: &PinnedCommit) -> Result<Vec<BaseEntry>, TreeError> {
+fn under_lock(
+    trees: &Path,
+    root: &Path,
+    base: &PinnedCommit,
+    user: SandboxUser,
+) -> Result<Vec<BaseEntry>, TreeError> {
     fs::create_dir_all(trees)?;
     let lock = File::create(root.with_extension("lock"))?;
     lock.lock()?;
     // Another process may have made it while this one waited.
-    read_manifest(root).map_or_else(|| lay_out(trees, root, base), Ok)
+    read_manifest(root).map_or_else(|| lay_out(trees, root, base, user), Ok)
 }
 
 /// Writes the tree beside its place and moves it there when it is complete and
 /// on the disk, so that a crash leaves nothing that looks like one.
-fn lay_out(trees: &Path, root: &Path, base: &PinnedCommit) -> Result<Vec<BaseEntry>, TreeError> {
+fn lay_out(
+    trees: &Path,
+    root: &Path,
+    base: &PinnedCommit,
+    user: SandboxUser,
+) -> Result<Vec<BaseEntry>, TreeError> {
     let entries = base.entries()?;
     let fresh = tempfile::Builder::new().prefix(".new-").tempdir_in(trees)?;
     let directory = files(fresh.path());
     fs::create_dir(&directory)?;
-    let mut writer = Writer::open(&directory, base.seconds())?;
+    let mut writer = Writer::open(&directory, user, base.seconds())?;
     let repo = base.repository()?;
     for entry in &entries {
         write_entry(&mut writer, &repo, entry)?;

@@ -16,11 +16,13 @@ use protocol::spec::PatchRules;
 use super::writer::{Writer, beneath};
 use super::{Pristine, TreeError};
 use crate::checkout::{BaseEntry, EntryKind};
+use crate::sandbox::SandboxUser;
 
 /// The tracked files outside the allowed paths, and their pristine content.
 #[derive(Debug, Clone)]
 pub struct Protected {
     pristine: PathBuf,
+    user: SandboxUser,
     seconds: i64,
     files: BTreeMap<String, BaseEntry>,
 }
@@ -38,6 +40,7 @@ impl Protected {
             .collect();
         Ok(Self {
             pristine: pristine.path(),
+            user: pristine.user(),
             seconds: pristine.seconds(),
             files,
         })
@@ -107,7 +110,7 @@ impl Protected {
     pub fn restore(&self, paths: &[String], layer: &Path) -> Result<(), TreeError> {
         let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let pristine = open(&self.pristine, flags, Mode::empty())?;
-        let mut writer = Writer::open(layer, self.seconds)?;
+        let mut writer = Writer::open(layer, self.user, self.seconds)?;
         for entry in paths.iter().filter_map(|path| self.files.get(path)) {
             match entry.kind {
                 EntryKind::Submodule => writer.directory(&entry.path)?,

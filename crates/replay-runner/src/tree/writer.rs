@@ -13,7 +13,7 @@ use nix::sys::time::TimeSpec;
 use nix::unistd::{Gid, Uid, fchown, fchownat, symlinkat};
 
 use super::TreeError;
-use crate::sandbox::SANDBOX_UID;
+use crate::sandbox::SandboxUser;
 
 /// A directory that files are written into, all with one owner and one time.
 pub(super) struct Writer {
@@ -27,10 +27,11 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Opens `root`, which exists; every time stamp will be `seconds`.
-    pub(super) fn open(root: &Path, seconds: i64) -> Result<Self, TreeError> {
+    /// Opens `root`, which exists; everything will be `user`'s, every time stamp
+    /// `seconds`.
+    pub(super) fn open(root: &Path, user: SandboxUser, seconds: i64) -> Result<Self, TreeError> {
         let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let (uid, gid) = (Uid::from_raw(SANDBOX_UID), Gid::from_raw(SANDBOX_UID));
+        let (uid, gid) = (Uid::from_raw(user.id()), Gid::from_raw(user.id()));
         let mut writer = Self {
             root: open(root, flags, Mode::empty())?,
             owner: Uid::effective().is_root().then_some((uid, gid)),

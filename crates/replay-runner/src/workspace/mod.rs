@@ -11,6 +11,7 @@ mod outputs;
 mod overlay;
 mod result;
 mod scratch;
+mod view;
 
 use std::io;
 
@@ -20,6 +21,7 @@ pub use outputs::OutputError;
 pub use overlay::{FrozenLayer, Workspace};
 pub use result::ResultReadError;
 pub use scratch::Scratch;
+pub use view::View;
 
 /// The work tree could not be made or read on this host.
 #[derive(Debug, thiserror::Error)]

@@ -13,7 +13,7 @@ use protocol::Code;
 use tokio_util::sync::CancellationToken;
 
 use super::{Workspace, WorkspaceError, beneath};
-use crate::sandbox::SANDBOX_UID;
+use crate::sandbox::SandboxUser;
 use crate::tree::Protected;
 
 /// Directories deeper than this are nobody's honest output.
@@ -82,6 +82,7 @@ impl Workspace {
                 output,
                 layer,
                 protected,
+                user: self.user,
                 cancel,
             };
             copy.parents(Path::new(name))?;
@@ -95,6 +96,7 @@ struct Copy<'a> {
     output: &'a str,
     layer: &'a Path,
     protected: &'a Protected,
+    user: SandboxUser,
     cancel: &'a CancellationToken,
 }
 
@@ -119,7 +121,7 @@ impl Copy<'_> {
         }
         let target = self.layer.join(path);
         let copied = File::create_new(&target).and_then(|mut to| io::copy(&mut &*file, &mut to));
-        match copied.and_then(|_| give_away(&target)) {
+        match copied.and_then(|_| give_away(&target, self.user)) {
             Ok(()) => Ok(()),
             // An output that is declared twice, alone and by its directory.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
@@ -162,7 +164,7 @@ impl Copy<'_> {
 
     fn make_directory(&self, path: &Path) -> Result<(), OutputError> {
         let target = self.layer.join(path);
-        match fs::create_dir(&target).and_then(|()| give_away(&target)) {
+        match fs::create_dir(&target).and_then(|()| give_away(&target, self.user)) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(self.refused(error)),
             _ => Ok(()),
         }
@@ -186,9 +188,9 @@ impl Copy<'_> {
 }
 
 /// The scorer may write beside what it judges.
-fn give_away(path: &Path) -> io::Result<()> {
-    if fs::symlink_metadata(path)?.uid() == SANDBOX_UID {
+fn give_away(path: &Path, user: SandboxUser) -> io::Result<()> {
+    if fs::symlink_metadata(path)?.uid() == user.id() {
         return Ok(());
     }
-    chown(path, Some(SANDBOX_UID), Some(SANDBOX_UID))
+    chown(path, Some(user.id()), Some(user.id()))
 }

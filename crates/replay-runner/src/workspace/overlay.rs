@@ -10,13 +10,14 @@ use protocol::Limits;
 
 use super::scratch::detach;
 use super::{Scratch, WorkspaceError, beneath};
-use crate::sandbox::SANDBOX_UID;
+use crate::sandbox::SandboxUser;
 
 /// A mounted work tree with an empty writable layer when it is made.
 #[derive(Debug)]
 pub struct Workspace {
     merged: Mounted,
     scratch: Scratch,
+    pub(super) user: SandboxUser,
 }
 
 /// What a stage left, no longer writable by anyone: a layer for the next work tree.
@@ -30,8 +31,9 @@ impl FrozenLayer {
     }
 }
 
+/// A mount point; unmounted when dropped.
 #[derive(Debug)]
-struct Mounted(PathBuf);
+pub(super) struct Mounted(pub(super) PathBuf);
 
 impl Drop for Mounted {
     fn drop(&mut self) {
@@ -41,8 +43,14 @@ impl Drop for Mounted {
 
 impl Workspace {
     /// Mounts `layers`, the topmost first, at a place below `dir`, which must
-    /// not have been used for another work tree that still lives.
-    pub fn mount(dir: &Path, layers: &[&Path], limits: &Limits) -> Result<Self, WorkspaceError> {
+    /// not have been used for another work tree that still lives. It is `user`'s
+    /// to write.
+    pub fn mount(
+        dir: &Path,
+        layers: &[&Path],
+        limits: &Limits,
+        user: SandboxUser,
+    ) -> Result<Self, WorkspaceError> {
         let scratch = Scratch::mount(
             &dir.join("scratch"),
             limits.workspace.get(),
@@ -53,7 +61,7 @@ impl Workspace {
         for path in [&upper, &work] {
             fs::create_dir(path).map_err(WorkspaceError::io("making a layer"))?;
         }
-        chown(&upper, Some(SANDBOX_UID), Some(SANDBOX_UID))
+        chown(&upper, Some(user.id()), Some(user.id()))
             .map_err(WorkspaceError::io("giving away a layer"))?;
         let merged = dir.join("merged");
         fs::create_dir_all(&merged).map_err(WorkspaceError::io("making a mount point"))?;
@@ -88,6 +96,7 @@ impl Workspace {
         Ok(Self {
             merged: Mounted(merged),
             scratch,
+            user,
         })
     }
 
@@ -108,7 +117,9 @@ impl Workspace {
 
     /// Ends it and keeps what was written as a layer.
     pub fn freeze(self) -> FrozenLayer {
-        let Self { merged, scratch } = self;
+        let Self {
+            merged, scratch, ..
+        } = self;
         drop(merged);
         FrozenLayer(scratch)
     }

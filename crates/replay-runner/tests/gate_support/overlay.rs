@@ -6,6 +6,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use replay_runner::sandbox::SandboxUser;
 use replay_runner::tree::Pristine;
 
 use super::World;
@@ -75,5 +76,10 @@ impl Drop for Overlay {
 }
 
 pub fn pristine(world: &World) -> Pristine {
-    Pristine::prepare(&world.home.path().join("trees"), &world.base).unwrap()
+    Pristine::prepare(
+        &world.home.path().join("trees"),
+        &world.base,
+        SandboxUser::default(),
+    )
+    .unwrap()
 }
