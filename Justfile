@@ -15,6 +15,10 @@ test *ARGS: build
     cargo nextest run --workspace --no-fail-fast {{ARGS}}
     cargo test --workspace --doc --quiet
 
+# Fuzz every route of the coordinator, with 2,000 requests for each group of them.
+fuzz CASES="2000":
+    FUZZ_CASES={{CASES}} REQUIRE_OUTSIDE_TOOLS=1 cargo test -p coordinator --test outside fuzzing -- --nocapture
+
 # What must be clean before a change lands: format, lints, tests, documentation.
 check: && test
     cargo fmt --all --check

@@ -121,7 +121,7 @@ pub async fn store(conn: &mut Conn, new: NewClaim, cause: &Cause) -> ApiResult<C
 
 /// Claim a task before submitting for it. A claim lives 45 minutes.
 #[utoipa::path(post, path = "/api/v1/tasks/{id}/claim", tag = "claims", security(("hotkey" = [])),
-    params(("id" = String, Path)), request_body = ClaimRequest,
+    params(("id" = String, Path, format = Uuid)), request_body = ClaimRequest,
     responses((status = 201, description = "The claim", body = ClaimView),
         (status = 404, description = "No such task", body = Problem),
         (status = 409, description = "The task is not live, or the hotkey holds too many claims", body = Problem)))]
@@ -182,7 +182,7 @@ pub async fn list(State(app): State<App>, query: ListQuery) -> ApiResult<impl In
 
 /// Give up an active claim of one's own.
 #[utoipa::path(post, path = "/api/v1/claims/{id}/cancel", tag = "claims", security(("hotkey" = [])),
-    params(("id" = String, Path)),
+    params(("id" = String, Path, format = Uuid)),
     responses((status = 200, description = "The claim", body = ClaimView),
         (status = 404, description = "No such claim", body = Problem),
         (status = 409, description = "It is not active", body = Problem)))]

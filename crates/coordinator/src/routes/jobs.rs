@@ -224,7 +224,7 @@ pub async fn claim(
 
 /// Keep a leased job.
 #[utoipa::path(post, path = "/api/v1/validator/jobs/{job_id}/heartbeat", tag = "validators",
-    security(("hotkey" = [])), params(("job_id" = String, Path)),
+    security(("hotkey" = [])), params(("job_id" = String, Path, format = Uuid)),
     responses((status = 200, description = "When the lease ends now", body = Lease),
         (status = 404, description = "No such job", body = Problem),
         (status = 409, description = "Another's job, a lost lease, or decided", body = Problem)))]
@@ -283,7 +283,7 @@ pub fn read(mut fields: Fields, submission_id: Option<String>) -> ApiResult<Obse
 
 /// Post what was observed. Posting the same again is harmless.
 #[utoipa::path(post, path = "/api/v1/validator/jobs/{job_id}/result", tag = "validators",
-    security(("hotkey" = [])), params(("job_id" = String, Path)), request_body = ResultRequest,
+    security(("hotkey" = [])), params(("job_id" = String, Path, format = Uuid)), request_body = ResultRequest,
     responses((status = 200, description = "The job's row", body = VerificationRow),
         (status = 404, description = "No such job", body = Problem),
         (status = 409, description = "Another's job, another result, or decided", body = Problem)))]

@@ -34,7 +34,7 @@ pub struct PeerRequest {
 
 /// Evaluate another miner's submission, once.
 #[utoipa::path(post, path = "/api/v1/submissions/{id}/peer-evaluate", tag = "peers",
-    security(("hotkey" = [])), params(("id" = String, Path)), request_body = PeerRequest,
+    security(("hotkey" = [])), params(("id" = String, Path, format = Uuid)), request_body = PeerRequest,
     responses((status = 201, description = "The evaluation", body = PeerEvaluationRow),
         (status = 404, description = "No such submission", body = Problem),
         (status = 409, description = "Evaluated before, decided, or not for peers", body = Problem)))]
@@ -70,7 +70,7 @@ pub async fn evaluate(
 }
 
 /// Where the evaluations of a submission stand.
-#[utoipa::path(get, path = "/api/v1/submissions/{id}/peer-consensus", tag = "peers", params(("id" = String, Path)),
+#[utoipa::path(get, path = "/api/v1/submissions/{id}/peer-consensus", tag = "peers", params(("id" = String, Path, format = Uuid)),
     responses((status = 200, description = "The standing", body = PeerConsensus),
         (status = 404, description = "No such submission", body = Problem)))]
 pub async fn consensus(State(app): State<App>, Id(id): Id) -> ApiResult<Json<PeerConsensus>> {

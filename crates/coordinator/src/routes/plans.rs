@@ -98,7 +98,7 @@ pub async fn list(State(app): State<App>, query: ListQuery) -> ApiResult<impl In
 
 /// Claim a work item: a claim on its task that completes it when submitted for.
 #[utoipa::path(post, path = "/api/v1/work-items/{id}/claim", tag = "planner", security(("hotkey" = [])),
-    params(("id" = String, Path)),
+    params(("id" = String, Path, format = Uuid)),
     responses((status = 201, description = "The item and the claim", body = ClaimedItem),
         (status = 404, description = "No such item", body = Problem),
         (status = 409, description = "It is not open, or the hotkey holds too many claims", body = Problem)))]

@@ -239,7 +239,7 @@ pub async fn list(State(app): State<App>, query: ListQuery) -> ApiResult<impl In
 }
 
 /// One submission with its patch.
-#[utoipa::path(get, path = "/api/v1/submissions/{id}", tag = "submissions", params(("id" = String, Path)),
+#[utoipa::path(get, path = "/api/v1/submissions/{id}", tag = "submissions", params(("id" = String, Path, format = Uuid)),
     responses((status = 200, description = "The submission", body = SubmissionView),
         (status = 404, description = "No such submission", body = Problem)))]
 pub async fn get(State(app): State<App>, Id(id): Id) -> ApiResult<Json<SubmissionView>> {
@@ -250,7 +250,7 @@ pub async fn get(State(app): State<App>, Id(id): Id) -> ApiResult<Json<Submissio
 }
 
 /// One submission with its claim, replays and events.
-#[utoipa::path(get, path = "/api/v1/submissions/{id}/detail", tag = "submissions", params(("id" = String, Path)),
+#[utoipa::path(get, path = "/api/v1/submissions/{id}/detail", tag = "submissions", params(("id" = String, Path, format = Uuid)),
     responses((status = 200, description = "The submission", body = SubmissionDetail),
         (status = 404, description = "No such submission", body = Problem)))]
 pub async fn detail(State(app): State<App>, Id(id): Id) -> ApiResult<Json<SubmissionDetail>> {
@@ -272,7 +272,7 @@ fn plain(text: String) -> Response {
 }
 
 /// The log that the miner sent along.
-#[utoipa::path(get, path = "/api/v1/submissions/{id}/execution.log", tag = "submissions", params(("id" = String, Path)),
+#[utoipa::path(get, path = "/api/v1/submissions/{id}/execution.log", tag = "submissions", params(("id" = String, Path, format = Uuid)),
     responses((status = 200, description = "The log", body = String, content_type = "text/plain"),
         (status = 404, description = "No such submission", body = Problem)))]
 pub async fn execution_log(State(app): State<App>, Id(id): Id) -> ApiResult<Response> {
@@ -284,7 +284,7 @@ pub async fn execution_log(State(app): State<App>, Id(id): Id) -> ApiResult<Resp
 }
 
 /// To the artifact, where the miner put it.
-#[utoipa::path(get, path = "/api/v1/submissions/{id}/artifact", tag = "submissions", params(("id" = String, Path)),
+#[utoipa::path(get, path = "/api/v1/submissions/{id}/artifact", tag = "submissions", params(("id" = String, Path, format = Uuid)),
     responses((status = 307, description = "To `artifact_uri`"),
         (status = 404, description = "No such submission, or it has no artifact", body = Problem)))]
 pub async fn artifact(State(app): State<App>, Id(id): Id) -> ApiResult<Response> {
@@ -307,7 +307,7 @@ pub async fn artifact(State(app): State<App>, Id(id): Id) -> ApiResult<Response>
 
 /// The replay log that a validator posted last.
 #[utoipa::path(get, path = "/api/v1/submissions/{id}/replay.log", tag = "submissions", security(("admin_token" = [])),
-    params(("id" = String, Path)),
+    params(("id" = String, Path, format = Uuid)),
     responses((status = 200, description = "The log", body = String, content_type = "text/plain"),
         (status = 404, description = "No such submission, or no replay yet", body = Problem)))]
 pub async fn replay_log(State(app): State<App>, Id(id): Id, _admin: Admin) -> ApiResult<Response> {

@@ -217,7 +217,7 @@ pub async fn list(State(app): State<App>, query: ListQuery) -> ApiResult<impl In
 }
 
 /// One task.
-#[utoipa::path(get, path = "/api/v1/tasks/{id}", tag = "tasks", params(("id" = String, Path)),
+#[utoipa::path(get, path = "/api/v1/tasks/{id}", tag = "tasks", params(("id" = String, Path, format = Uuid)),
     responses((status = 200, description = "The task", body = TaskView),
         (status = 404, description = "No such task", body = crate::routes::openapi::Problem)))]
 pub async fn get(State(app): State<App>, Id(id): Id) -> ApiResult<Json<TaskView>> {
@@ -226,7 +226,7 @@ pub async fn get(State(app): State<App>, Id(id): Id) -> ApiResult<Json<TaskView>
 }
 
 /// The generated onboarding page.
-#[utoipa::path(get, path = "/api/v1/tasks/{id}/onboard.md", tag = "tasks", params(("id" = String, Path)),
+#[utoipa::path(get, path = "/api/v1/tasks/{id}/onboard.md", tag = "tasks", params(("id" = String, Path, format = Uuid)),
     responses((status = 200, description = "Markdown", body = String, content_type = "text/markdown"),
         (status = 404, description = "No such task", body = crate::routes::openapi::Problem)))]
 pub async fn onboarding(State(app): State<App>, Id(id): Id) -> ApiResult<impl IntoResponse> {
@@ -241,7 +241,7 @@ pub async fn onboarding(State(app): State<App>, Id(id): Id) -> ApiResult<impl In
 
 /// Stop taking claims and submissions; replays go on.
 #[utoipa::path(post, path = "/api/v1/tasks/{id}/pause", tag = "tasks", security(("admin_token" = [])),
-    params(("id" = String, Path)), responses((status = 200, description = "The task", body = TaskView),
+    params(("id" = String, Path, format = Uuid)), responses((status = 200, description = "The task", body = TaskView),
         (status = 404, description = "No such task", body = crate::routes::openapi::Problem),
         (status = 409, description = "It is not live", body = crate::routes::openapi::Problem)))]
 pub async fn pause(State(app): State<App>, Id(id): Id, admin: Admin) -> ApiResult<Json<TaskView>> {
@@ -258,7 +258,7 @@ pub async fn pause(State(app): State<App>, Id(id): Id, admin: Admin) -> ApiResul
 
 /// Take claims and submissions again.
 #[utoipa::path(post, path = "/api/v1/tasks/{id}/resume", tag = "tasks", security(("admin_token" = [])),
-    params(("id" = String, Path)), responses((status = 200, description = "The task", body = TaskView),
+    params(("id" = String, Path, format = Uuid)), responses((status = 200, description = "The task", body = TaskView),
         (status = 404, description = "No such task", body = crate::routes::openapi::Problem),
         (status = 409, description = "It is not paused", body = crate::routes::openapi::Problem)))]
 pub async fn resume(State(app): State<App>, Id(id): Id, admin: Admin) -> ApiResult<Json<TaskView>> {
@@ -275,7 +275,7 @@ pub async fn resume(State(app): State<App>, Id(id): Id, admin: Admin) -> ApiResu
 
 /// End a task for good; what was submitted is still decided.
 #[utoipa::path(post, path = "/api/v1/tasks/{id}/close", tag = "tasks", security(("admin_token" = [])),
-    params(("id" = String, Path)), responses((status = 200, description = "The task", body = TaskView),
+    params(("id" = String, Path, format = Uuid)), responses((status = 200, description = "The task", body = TaskView),
         (status = 404, description = "No such task", body = crate::routes::openapi::Problem),
         (status = 409, description = "It is closed", body = crate::routes::openapi::Problem)))]
 pub async fn close(State(app): State<App>, Id(id): Id, admin: Admin) -> ApiResult<Json<TaskView>> {
@@ -343,7 +343,7 @@ pub struct Reign {
 }
 
 /// The current best of a task, or its frontier.
-#[utoipa::path(get, path = "/api/v1/tasks/{id}/best", tag = "tasks", params(("id" = String, Path)),
+#[utoipa::path(get, path = "/api/v1/tasks/{id}/best", tag = "tasks", params(("id" = String, Path, format = Uuid)),
     responses((status = 200, description = "The best", body = BestView),
         (status = 404, description = "No such task", body = crate::routes::openapi::Problem)))]
 pub async fn best(State(app): State<App>, Id(id): Id) -> ApiResult<Json<BestView>> {

@@ -17,7 +17,7 @@ use crate::store::verifications;
 
 /// Direct verification, off unless the operator turns it on.
 #[utoipa::path(post, path = "/api/v1/submissions/{id}/verify", tag = "validators",
-    security(("hotkey" = [])), params(("id" = String, Path)), request_body = ResultRequest,
+    security(("hotkey" = [])), params(("id" = String, Path, format = Uuid)), request_body = ResultRequest,
     responses((status = 200, description = "The job's row", body = VerificationRow),
         (status = 404, description = "No such submission", body = Problem),
         (status = 409, description = "Another result, or decided", body = Problem)))]

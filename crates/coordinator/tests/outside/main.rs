@@ -1,8 +1,9 @@
 //! The coordinator as others meet it: a client on the field's Python libraries, a
 //! property-based fuzzer that reads our own document, and a browser.
 //!
-//! A tool that is not installed skips its test and says so; with
-//! `REQUIRE_OUTSIDE_TOOLS=1`, as in continuous integration, it fails instead.
+//! What cannot be had is skipped, and says so; with `REQUIRE_OUTSIDE_TOOLS=1`, as
+//! `./bootstrap test` sets it, the test fails instead. `WITHOUT_BROWSER=1` leaves
+//! out the browser where there is none to be had.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
