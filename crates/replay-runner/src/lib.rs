@@ -6,6 +6,7 @@ pub mod artifact;
 mod bench;
 pub mod checkout;
 mod control;
+pub mod daemon;
 pub mod disk;
 pub mod doctor;
 pub mod engine;

@@ -72,7 +72,7 @@ impl Source {
     }
 
     /// The name of this source's mirror.
-    pub(super) fn key(&self) -> String {
+    pub(crate) fn key(&self) -> String {
         let absolute = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
         let text = match self {
             Self::Remote(url) => url.as_str().as_bytes().to_vec(),

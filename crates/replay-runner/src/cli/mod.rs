@@ -1,12 +1,14 @@
 //! The command line: arguments in, exit status out.
 
 mod completions;
+mod daemon;
 mod doctor;
 mod images;
 mod key;
 mod live;
 mod request;
 mod run;
+mod status;
 mod summary;
 mod terminal;
 mod verify;
@@ -70,6 +72,10 @@ impl Global {
 enum Command {
     /// Replay a submission, or the baseline of a task
     Run(Box<run::RunArgs>),
+    /// Validate: fetch jobs, replay them, post what was observed
+    Daemon(daemon::DaemonArgs),
+    /// Show what the daemon is doing now, and the last outcomes
+    Status(status::StatusArgs),
     /// Check a signed receipt
     Verify(Box<verify::VerifyArgs>),
     /// Show the key that signs receipts, or bind it to a hotkey
@@ -85,11 +91,23 @@ enum Command {
     Completions(completions::CompletionsArgs),
 }
 
+impl Command {
+    /// What is logged unless `RUST_LOG` says otherwise.
+    fn usual_log(&self) -> &'static str {
+        match self {
+            // Its log is what an operator has of it.
+            Self::Daemon(_) => "warn,replay_runner::daemon=info",
+            _ => "warn",
+        }
+    }
+}
+
 /// Runs a parsed command line to its exit status.
 pub(crate) fn run(cli: Cli) -> ExitCode {
     tracing_subscriber::fmt()
         .with_env_filter(
-            EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn")),
+            EnvFilter::try_from_default_env()
+                .unwrap_or_else(|_| EnvFilter::new(cli.command.usual_log())),
         )
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal())
@@ -109,6 +127,8 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
     let status = runtime.block_on(async {
         match cli.command {
             Command::Run(args) => run::run(&args, &cli.global).await,
+            Command::Daemon(args) => daemon::run(&args, &cli.global).await,
+            Command::Status(args) => status::run(&args, &cli.global).await,
             Command::Verify(args) => verify::run(&args, &cli.global).await,
             Command::Key(args) => key::run(&args, &cli.global),
             Command::Doctor(args) => doctor::run(&args, &cli.global).await,

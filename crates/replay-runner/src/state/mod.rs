@@ -119,7 +119,7 @@ fn locks_root() -> PathBuf {
         .join(format!("replay-runner-{}", nix::unistd::geteuid()))
 }
 
-fn locks_dir(name: &str) -> Result<PathBuf, StateError> {
+pub(crate) fn locks_dir(name: &str) -> Result<PathBuf, StateError> {
     let path = locks_root().join(name);
     fs::create_dir_all(&path).map_err(StateError::io(&path))?;
     Ok(path)
