@@ -1,0 +1,86 @@
+//! `wallet new` and `wallet show`.
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use super::options::WalletArgs;
+use crate::failure::{Done, Ended, Failure};
+use crate::terminal::Output;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum WalletCommand {
+    /// Make a new hotkey; its words are shown once
+    New(WalletNewArgs),
+    /// Show a hotkey's address; no secret is printed
+    Show(WalletShowArgs),
+}
+
+/// Make a new hotkey, in the files that the network's own wallet reads
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  bitsota-research-agent wallet new --wallet-name miner --wallet-hotkey first
+
+The file is not encrypted, because a miner signs unattended; it is readable by you only. A hotkey
+signs submissions. What it earns goes to a coldkey, whose secret has no place on this machine.")]
+pub(crate) struct WalletNewArgs {
+    #[command(flatten)]
+    wallet: WalletArgs,
+
+    /// Print JSON on a terminal, too
+    #[arg(long)]
+    json: bool,
+}
+
+/// Show a hotkey's address
+#[derive(Debug, Args)]
+pub(crate) struct WalletShowArgs {
+    #[command(flatten)]
+    wallet: WalletArgs,
+
+    /// Print JSON on a terminal, too
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(command: &WalletCommand) -> Done {
+    match command {
+        WalletCommand::New(args) => new(args),
+        WalletCommand::Show(args) => show(args),
+    }
+}
+
+fn new(args: &WalletNewArgs) -> Done {
+    let created = wallet::create(&args.wallet.place()?).map_err(|error| match error {
+        wallet::WalletError::Exists(_) => Failure::Refused(error.to_string()),
+        error => error.into(),
+    })?;
+    let address = created.keypair.hotkey().to_string();
+    // The words go to the terminal, not into a pipe that may be a log.
+    eprintln!(
+        "Write these words down and keep them secret; they are not shown again:\n\n  {}\n",
+        *created.phrase
+    );
+    let made = json!({"ss58_address": address, "file": created.file});
+    Output::new(args.json).print(&made, |_| {
+        format!("hotkey  {address}\nfile    {}", created.file.display())
+    })?;
+    Ok(Ended::Well)
+}
+
+fn show(args: &WalletShowArgs) -> Done {
+    let address = args.wallet.keypair()?.hotkey();
+    let public = format!(
+        "0x{}",
+        address
+            .as_bytes()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect::<String>()
+    );
+    let shown = json!({"ss58_address": address, "public_key": public});
+    Output::new(args.json).print(&shown, |_| {
+        format!("hotkey      {address}\npublic key  {public}")
+    })?;
+    Ok(Ended::Well)
+}

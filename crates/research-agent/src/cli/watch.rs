@@ -1,0 +1,120 @@
+//! `watch`.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use clap::Args;
+use tokio_util::sync::CancellationToken;
+
+use super::options::NetworkArgs;
+use crate::client::answers::{Detail, Metrics};
+use crate::client::{Client, Id};
+use crate::failure::{Done, Ended, Failure};
+use crate::terminal::{Output, plain};
+
+/// Follow a submission until validators have decided
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  bitsota-research-agent watch 67e55044-10b1-426f-9247-bb680e5fe0c8
+
+Exit status: 0 accepted, 3 rejected, 1 error or out of patience.")]
+pub(crate) struct WatchArgs {
+    /// The submission's id
+    #[arg(value_name = "SUBMISSION")]
+    submission: Id,
+
+    #[command(flatten)]
+    network: NetworkArgs,
+
+    /// How often to look
+    #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
+    interval_seconds: u64,
+
+    /// Give up after so long [default: never]
+    #[arg(long, value_name = "SECONDS")]
+    patience_seconds: Option<u64>,
+
+    /// Print JSON on a terminal, too
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(args: &WatchArgs, cancel: &CancellationToken) -> Done {
+    let client = args.network.client(cancel)?;
+    let following = follow(
+        &client,
+        args.submission,
+        Duration::from_secs(args.interval_seconds),
+        cancel,
+    );
+    let decided = match args.patience_seconds {
+        None => following.await?,
+        Some(seconds) => {
+            match tokio::time::timeout(Duration::from_secs(seconds), following).await {
+                Ok(decided) => decided?,
+                Err(_) => {
+                    let message = format!("{} is not decided after {seconds} s", args.submission);
+                    return Err(Failure::Broken(anyhow::anyhow!(message)));
+                }
+            }
+        }
+    };
+    Output::new(args.json).print(&decided, verdict)?;
+    Ok(match decided.submission.status.as_str() {
+        "accepted" => Ended::Well,
+        "rejected" => Ended::Rejected,
+        _ => Ended::Undecided,
+    })
+}
+
+async fn follow(
+    client: &Client,
+    id: Id,
+    interval: Duration,
+    cancel: &CancellationToken,
+) -> Done<Detail> {
+    let mut seen: BTreeMap<Id, String> = BTreeMap::new();
+    loop {
+        let detail = client.detail(id).await?;
+        for one in &detail.verifications {
+            let code = one.outcome_code.as_deref().unwrap_or_default();
+            let state = plain(format!("{} {code}", one.status).trim_end());
+            if seen.get(&one.id) != Some(&state) {
+                eprintln!(
+                    "validator {}: {state}{}",
+                    one.validator_hotkey,
+                    metrics(one.observed_metrics.as_ref())
+                );
+                seen.insert(one.id, state);
+            }
+        }
+        if !detail.submission.is_pending() {
+            return Ok(detail);
+        }
+        tokio::select! {
+            () = tokio::time::sleep(interval) => {}
+            () = cancel.cancelled() => return Err(Failure::Interrupted),
+        }
+    }
+}
+
+fn verdict(detail: &Detail) -> String {
+    let submission = &detail.submission;
+    let code = submission.outcome_code.as_deref().unwrap_or_default();
+    format!(
+        "{} {}{}",
+        plain(&submission.status).to_uppercase(),
+        plain(code),
+        metrics(submission.observed_metrics.as_ref())
+    )
+}
+
+fn metrics(metrics: Option<&Metrics>) -> String {
+    let Some(metrics) = metrics else {
+        return String::new();
+    };
+    metrics.iter().fold(String::new(), |text, (name, value)| {
+        format!("{text}  {} = {value}", plain(name))
+    })
+}

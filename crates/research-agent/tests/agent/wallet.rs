@@ -1,0 +1,75 @@
+//! `wallet new` and `wallet show`, and which hotkey signs.
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use super::program::{ADDRESS, Bench, Ran, WORDS};
+
+/// Wallets that the network's own wallet wrote.
+const RECORDED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../wallet/tests/data/wallets");
+
+#[test]
+fn a_new_hotkey_is_made_in_the_usual_place_and_its_words_are_shown_once_and_not_on_output() {
+    let bench = Bench::new("http://127.0.0.1:1");
+    let made = Ran::of(bench.bare(&["wallet", "new"]));
+    let file = bench
+        .path()
+        .join("home/.bittensor/wallets/default/hotkeys/default");
+    assert_eq!(made.json(0)["file"], file.display().to_string());
+    let words = made
+        .err
+        .lines()
+        .find(|line| line.split_whitespace().count() == 12)
+        .unwrap();
+    assert!(!made.out.contains(words.trim()));
+    assert_eq!(
+        std::fs::metadata(&file).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
+
+    let shown = Ran::of(bench.bare(&["wallet", "show"]));
+    assert_eq!(shown.json(0)["ss58_address"], made.json(0)["ss58_address"]);
+    assert!(!shown.err.contains(words.trim()));
+    let mut from_words = bench.bare(&["wallet", "show"]);
+    from_words.env("HOTKEY_MNEMONIC", words.trim());
+    assert_eq!(
+        Ran::of(from_words).json(0)["ss58_address"],
+        made.json(0)["ss58_address"]
+    );
+    Ran::of(bench.bare(&["wallet", "new"])).refused(3, "never overwritten");
+}
+
+#[test]
+fn the_hotkey_comes_from_words_a_file_or_a_wallet_and_an_encrypted_one_asks_for_its_password() {
+    let bench = Bench::new("http://127.0.0.1:1");
+    let file = bench.path().join("words");
+    std::fs::write(&file, WORDS).unwrap();
+    let password = bench.path().join("password");
+    std::fs::write(&password, "correct horse\n").unwrap();
+    let (file, password) = (file.to_str().unwrap(), password.to_str().unwrap());
+    let wallet = [
+        "--wallet-path",
+        RECORDED,
+        "--wallet-name",
+        "miner",
+        "--wallet-hotkey",
+    ];
+    let first = [&wallet[..], &["first"]].concat();
+    let locked = [&wallet[..], &["locked"]].concat();
+    let opened = [&locked[..], &["--wallet-password-file", password]].concat();
+    for options in [
+        &["--hotkey-mnemonic", WORDS][..],
+        &["--hotkey-file", file],
+        &first,
+        &opened,
+    ] {
+        let shown = Ran::of(bench.bare(&[&["wallet", "show"][..], options].concat()));
+        assert_eq!(shown.json(0)["ss58_address"], ADDRESS, "{options:?}");
+    }
+    let show = |options: &[&str]| Ran::of(bench.bare(&[&["wallet", "show"][..], options].concat()));
+    show(&locked).refused(2, "--wallet-password-file");
+    show(&[]).refused(2, "wallet new");
+    show(&["--wallet-name", "../x"]).refused(2, "wallet name");
+    let refused = show(&["--hotkey-mnemonic", "bottom drive obey"]);
+    refused.refused(2, "mnemonic");
+    assert!(!refused.err.contains("bottom"), "{}", refused.err);
+}
