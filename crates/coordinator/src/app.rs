@@ -48,7 +48,7 @@ impl App {
             hotkeys: RateLimit::new(settings.requests_per_hotkey),
             addresses: RateLimit::new(settings.requests_per_address),
             stakes: settings.stake_gate.clone().map(Stakes::new),
-            references: References::new(settings.allow_local_repositories),
+            references: References::default(),
             large_bodies: Semaphore::new(LARGE_BODIES),
             metrics: Metrics::default(),
             store,

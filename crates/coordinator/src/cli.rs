@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Parser, Subcommand};
+use coordinator::rules::places::Places;
 use coordinator::settings::StakeGate;
 use coordinator::store::{backup, events};
 use coordinator::{AdminToken, App, Clock, Settings, Store, routes, server};
@@ -88,9 +89,9 @@ struct Serve {
     /// Read client addresses from X-Forwarded-For; only behind a proxy that sets it.
     #[arg(long)]
     trust_forwarded_for: bool,
-    /// Let tasks name repositories by local path; for tests and dry runs.
-    #[arg(long)]
-    allow_local_repositories: bool,
+    /// Let tasks and submissions name files of this host; for tests and demos.
+    #[arg(long, alias = "allow-local-repositories")]
+    allow_local_files: bool,
     /// Serve POST /api/v1/submissions/{id}/verify.
     #[arg(long)]
     direct_verification: bool,
@@ -215,7 +216,11 @@ fn settings(options: &Serve) -> anyhow::Result<Settings> {
         requests_per_hotkey: options.requests_per_hotkey,
         requests_per_address: options.requests_per_address,
         trust_forwarded_for: options.trust_forwarded_for,
-        allow_local_repositories: options.allow_local_repositories,
+        places: if options.allow_local_files {
+            Places::LocalToo
+        } else {
+            Places::RemoteOnly
+        },
         direct_verification: options.direct_verification,
         stake_gate,
         ..Settings::new(token)

@@ -16,34 +16,18 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Resolves references, a few at a time.
 #[derive(Debug, Clone)]
 pub struct References {
-    allow_local: bool,
     slots: Arc<Semaphore>,
 }
 
-impl References {
-    /// With or without repositories by local path.
-    pub fn new(allow_local: bool) -> Self {
+impl Default for References {
+    fn default() -> Self {
         Self {
-            allow_local,
             slots: Arc::new(Semaphore::new(4)),
         }
     }
+}
 
-    /// What is wrong with a repository's address, before it is asked.
-    pub fn problem(&self, repository: &str) -> Option<String> {
-        let local = !repository.contains("://") || repository.starts_with("file://");
-        if local {
-            let allowed = self.allow_local && repository.starts_with(['/', 'f']);
-            return (!allowed).then(|| "is not an https clone URL".to_owned());
-        }
-        let url = match url::Url::parse(repository) {
-            Ok(url) if url.scheme() == "https" && url.has_host() => url,
-            _ => return Some("is not an https clone URL".to_owned()),
-        };
-        let has_secret = !url.username().is_empty() || url.password().is_some();
-        has_secret.then(|| "holds a user name or password, and is shown to everybody".to_owned())
-    }
-
+impl References {
     /// The commit that `reference` names in `repository` now.
     pub async fn resolve(&self, repository: &str, reference: Option<&str>) -> ApiResult<CommitId> {
         // A whole commit id cannot move, and whether it exists shows at replay.

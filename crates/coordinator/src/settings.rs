@@ -7,6 +7,8 @@ use std::time::Duration;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
+use crate::rules::places::Places;
+
 /// How long a claim lives.
 pub const CLAIM_SECONDS: i64 = 45 * 60;
 
@@ -32,8 +34,8 @@ pub struct Settings {
     /// Read the client's address from `X-Forwarded-For`: only behind a proxy
     /// that sets it.
     pub trust_forwarded_for: bool,
-    /// Let tasks name repositories by local path, for tests and dry runs.
-    pub allow_local_repositories: bool,
+    /// Where repositories, private inputs and artifacts may be.
+    pub places: Places,
     /// Whether `POST /api/v1/submissions/{id}/verify` is served.
     pub direct_verification: bool,
     /// The stake gate of miner routes, if it is on.
@@ -66,7 +68,7 @@ impl Settings {
             requests_per_hotkey: 20.0,
             requests_per_address: 200.0,
             trust_forwarded_for: false,
-            allow_local_repositories: false,
+            places: Places::RemoteOnly,
             direct_verification: false,
             stake_gate: None,
             patience: Duration::from_secs(15),

@@ -19,6 +19,7 @@ use crate::http::body::SUBMISSION;
 use crate::http::fields::Fields;
 use crate::http::pages::{Id, ListQuery};
 use crate::rules::diff;
+use crate::rules::places::Places;
 use crate::store::rows::{
     ClaimRow, EventRow, PeerEvaluationRow, SubmissionRow, SubmissionStatus, VerificationRow,
 };
@@ -91,7 +92,7 @@ pub struct SubmissionDetail {
     pub events: Vec<EventRow>,
 }
 
-fn read(mut fields: Fields) -> ApiResult<Posted> {
+fn read(mut fields: Fields, places: Places) -> ApiResult<Posted> {
     let posted = Posted {
         claim_id: fields.uuid("claim_id"),
         base_ref: fields.text("base_ref", 1, 255),
@@ -111,27 +112,22 @@ fn read(mut fields: Fields) -> ApiResult<Posted> {
         artifact_size_bytes: fields.optional_integer("artifact_size_bytes", 1, i64::MAX >> 10),
         execution_log: fields.log("execution_log", 1_000_000),
     };
-    artifact_problems(&mut fields, &posted);
+    artifact_problems(&mut fields, &posted, places);
     fields.done(posted)
 }
 
-fn artifact_problems(fields: &mut Fields, posted: &Posted) {
+fn artifact_problems(fields: &mut Fields, posted: &Posted, places: Places) {
     let Some(uri) = &posted.artifact_uri else {
         if posted.patch.is_empty() && fields.is_sound() {
             fields.problem("patch", "is empty, and there is no artifact_uri");
         }
         return;
     };
-    match url::Url::parse(uri) {
-        Ok(url)
-            if url.scheme() == "https"
-                && url.has_host()
-                && url.username().is_empty()
-                && url.password().is_none() => {}
-        _ => fields.problem(
+    if let Some(problem) = places.file_problem(uri) {
+        fields.problem(
             "artifact_uri",
-            "artifact.scheme_not_allowed: not an https address",
-        ),
+            format!("artifact.scheme_not_allowed: {problem}"),
+        );
     }
     if posted.artifact_sha256.is_none() {
         fields.problem(
@@ -187,7 +183,7 @@ pub async fn create(
     State(app): State<App>,
     Miner(signed): Miner<SUBMISSION>,
 ) -> ApiResult<(StatusCode, Json<SubmissionView>)> {
-    let posted = read(signed.fields()?)?;
+    let posted = read(signed.fields()?, app.settings.places)?;
     let cause = signed.cause();
     let mut conn = app.store.read().await?;
     let claim = claims::get(&mut conn, &posted.claim_id).await?;

@@ -154,7 +154,7 @@ pub async fn create(
     State(app): State<App>,
     admin: Admin,
 ) -> ApiResult<(StatusCode, Json<TaskView>)> {
-    let posted = task_document::read(admin.fields()?, |url| app.references.problem(url))?;
+    let posted = task_document::read(admin.fields()?, app.settings.places)?;
     let (mut task, quorum) = (posted.task, posted.quorum);
     let repository = task.repository.clone().unwrap_or_default();
     let base = app

@@ -30,7 +30,7 @@ pub fn problems(task: &Task, patch: &str) -> Vec<FieldError> {
     }
     let named: Vec<Header<'_>> = headers(patch).collect();
     if !patch.lines().any(begins_file) {
-        report("patch.unparseable: no file header of a unified git diff".to_owned());
+        report("patch.empty: no file header of a unified git diff".to_owned());
     }
     // A task whose own globs do not compile was refused when it was created.
     let allowed = AllowedPaths::new(&task.allowed_patch_paths, &task.protected_paths).ok();
@@ -207,7 +207,7 @@ mod tests {
             "diff --git a/src/a b/eval/a\nrename from src/a\nrename to eval/a\n",
             "patch.path_not_allowed",
         );
-        refused_with("hello", "patch.unparseable");
+        refused_with("hello", "patch.empty");
         refused_with(&"x".repeat(300_000), "patch.too_large");
     }
 

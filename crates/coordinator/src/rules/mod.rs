@@ -5,6 +5,7 @@ pub mod consensus;
 pub mod diff;
 pub mod freeze;
 pub mod onboarding;
+pub mod places;
 pub mod planner;
 pub mod policy;
 pub mod ranking;

@@ -8,6 +8,7 @@ use protocol::task::TaskFile;
 
 use crate::error::ApiResult;
 use crate::http::fields::Fields;
+use crate::rules::places::Places;
 
 /// A task with every required field, each of which a posted field replaces. It
 /// lets one field at a time be read, so that each gets its own error.
@@ -32,10 +33,7 @@ pub struct Posted {
 }
 
 /// Reads a task, or refuses it with every problem at once.
-pub fn read(
-    mut fields: Fields,
-    repository_problem: impl Fn(&str) -> Option<String>,
-) -> ApiResult<Posted> {
+pub fn read(mut fields: Fields, places: Places) -> ApiResult<Posted> {
     let quorum = fields.optional_integer("quorum", 1, 32).unwrap_or(1);
     for (name, _) in TEMPLATE {
         if !fields.names().any(|given| given == name) {
@@ -65,18 +63,14 @@ pub fn read(
     }
     let found = task.problems();
     fields.problems(found);
-    more_problems(&mut fields, &task, repository_problem);
+    more_problems(&mut fields, &task, places);
     fields.done(Posted { task, quorum })
 }
 
 /// What only matters to a task that is served to others.
-fn more_problems(
-    fields: &mut Fields,
-    task: &Task,
-    repository_problem: impl Fn(&str) -> Option<String>,
-) {
+fn more_problems(fields: &mut Fields, task: &Task, places: Places) {
     let repository = task.repository.as_deref().unwrap_or_default();
-    if let Some(problem) = repository_problem(repository) {
+    if let Some(problem) = places.repository_problem(repository) {
         fields.problem("repository", problem);
     }
     let reference = task.base_ref.as_deref().unwrap_or_default();
@@ -93,16 +87,16 @@ fn more_problems(
         fields.problem("brief", "or another text has a NUL character");
     }
     for (index, file) in task.private_inputs.iter().enumerate() {
-        file_problems(fields, &format!("private_inputs[{index}]"), file);
+        file_problems(fields, &format!("private_inputs[{index}]"), file, places);
     }
     if let Some(file) = &task.baseline_artifact {
-        file_problems(fields, "baseline_artifact", file);
+        file_problems(fields, "baseline_artifact", file, places);
     }
 }
 
-fn file_problems(fields: &mut Fields, name: &str, file: &TaskFile) {
-    if !file.uri.starts_with("https://") {
-        fields.problem(&format!("{name}.uri"), "is not an https address");
+fn file_problems(fields: &mut Fields, name: &str, file: &TaskFile, places: Places) {
+    if let Some(problem) = places.file_problem(&file.uri) {
+        fields.problem(&format!("{name}.uri"), problem);
     }
     if file.sha256.is_none() || file.size_bytes.is_none() {
         fields.problem(name, "needs sha256 and size_bytes");
@@ -149,7 +143,7 @@ mod tests {
     use crate::error::ApiError;
 
     fn wrong_fields(json: &str) -> Vec<String> {
-        match read(Fields::of(json).unwrap(), |_| None) {
+        match read(Fields::of(json).unwrap(), Places::RemoteOnly) {
             Err(ApiError::Fields(found)) => found.into_iter().map(|one| one.field).collect(),
             other => panic!("{other:?}"),
         }
@@ -198,7 +192,7 @@ mod tests {
         let json = r#"{"slug": "sort", "title": "Sort", "repository": "https://a/b",
             "allowed_patch_paths": ["src"], "metric_direction": "maximize", "metric_name": "m",
             "benchmark_command": "true", "time_budget_seconds": 1, "metric_tolerance": 0.010}"#;
-        let posted = read(Fields::of(json).unwrap(), |_| None).unwrap();
+        let posted = read(Fields::of(json).unwrap(), Places::RemoteOnly).unwrap();
         let tolerance = posted.task.metric_tolerance.unwrap();
         assert!((tolerance.value() - 0.01).abs() < f64::EPSILON);
         assert_eq!(posted.quorum, 1);

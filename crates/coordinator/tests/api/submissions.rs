@@ -117,7 +117,7 @@ async fn what_the_gate_would_refuse_is_refused_before_it_is_stored(backend: Back
         ),
         (patch().replace("a.py", "a.pyc"), "patch.generated_file"),
         ("x".repeat(2001), "patch.too_large"),
-        ("not a patch".to_owned(), "patch.unparseable"),
+        ("not a patch".to_owned(), "patch.empty"),
     ] {
         let reply = post(json!({"patch": bad})).await;
         reply.names_fields(&["patch"]);

@@ -1,5 +1,6 @@
 //! Tasks: creation, catalog, state, onboarding, privacy.
 
+use coordinator::rules::places::Places;
 use serde_json::{Value, json};
 
 use crate::common::{Backend, Server, id, key, task_json};
@@ -92,7 +93,7 @@ async fn a_slug_is_taken_once(backend: Backend) {
 }
 
 async fn a_branch_is_resolved_to_its_commit_once(backend: Backend) {
-    let server = Server::start(backend).await;
+    let server = Server::with(backend, |settings| settings.places = Places::LocalToo).await;
     let dir = tempfile::tempdir().unwrap();
     let commit = commit_in(dir.path());
     let path = dir.path().to_str().unwrap().to_owned();
@@ -138,10 +139,7 @@ fn commit_in(dir: &std::path::Path) -> String {
 }
 
 async fn local_repositories_need_the_operators_leave(backend: Backend) {
-    let server = Server::with(backend, |settings| {
-        settings.allow_local_repositories = false;
-    })
-    .await;
+    let server = Server::start(backend).await;
     for repository in [
         "/etc",
         "file:///etc",

@@ -138,7 +138,6 @@ impl Server {
         let mut settings = Settings::new(AdminToken::new(ADMIN).unwrap());
         settings.requests_per_address = 1e6;
         settings.requests_per_hotkey = 1e6;
-        settings.allow_local_repositories = true;
         settings.validators = (200..=209).map(|n| key(n).hotkey().to_string()).collect();
         change(&mut settings);
         let patience = settings.patience;
