@@ -101,11 +101,25 @@ pub fn load(path: &Path) -> Result<TaskSource, TaskFileError> {
         path: file.clone(),
         source,
     };
+    let syntax = |place, problem| TaskFileError::Syntax {
+        path: file.clone(),
+        place: Place(place),
+        problem,
+    };
     let size = fs::metadata(&file).map_err(io)?.len();
     if size > LARGEST {
-        return Err(io(std::io::ErrorKind::FileTooLarge.into()));
+        let problem = format!("is {size} bytes long; a task file has at most {LARGEST}");
+        return Err(syntax(None, problem));
     }
-    let text = fs::read_to_string(&file).map_err(io)?;
+    let text = String::from_utf8(fs::read(&file).map_err(io)?).map_err(|error| {
+        let end = error.utf8_error().valid_up_to();
+        let valid = String::from_utf8_lossy(&error.as_bytes()[..end]).into_owned();
+        let place = line_and_column(&valid, end);
+        syntax(
+            Some(place),
+            "is not UTF-8; save the file as UTF-8".to_owned(),
+        )
+    })?;
     let task = parse(&file, &text)?;
     let problems = task.problems();
     if !problems.is_empty() {
@@ -264,6 +278,22 @@ mod tests {
     fn a_value_of_the_wrong_type_is_named_with_its_line() {
         let error = problem("task.toml", &GOOD.replace("= 10", "= \"10\""));
         assert!(error.contains("task.toml:6:"), "{error}");
+    }
+
+    #[test]
+    fn a_file_that_is_no_text_or_too_long_is_a_wrong_task_and_not_a_wrong_command() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("task.toml");
+        fs::write(&path, b"slug = \"a\"\ntitle = \"\xff\"\n").unwrap();
+        let error = load(&path).unwrap_err();
+        assert!(matches!(error, TaskFileError::Syntax { .. }), "{error:?}");
+        assert!(
+            error.to_string().contains("task.toml:2:10: is not UTF-8"),
+            "{error}"
+        );
+        fs::write(&path, vec![b'#'; 5 << 20]).unwrap();
+        let error = load(&path).unwrap_err();
+        assert!(matches!(error, TaskFileError::Syntax { .. }), "{error:?}");
     }
 
     #[test]

@@ -6,6 +6,8 @@ mod addresses;
 mod cache;
 mod fetch;
 mod server;
+#[path = "../tls/mod.rs"]
+mod tls;
 
 use std::fs;
 use std::path::{Path, PathBuf};
