@@ -116,12 +116,12 @@ impl Bench {
         let app = App::new(store, settings, Clock::default());
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let base = format!("http://{}", listener.local_addr()?);
-        let patience = Duration::from_secs(15);
+        let bounds = server::Bounds::of(&app.settings);
         let router = routes::service(app.clone());
         tokio::spawn(server::serve(
             listener,
             router,
-            patience,
+            bounds,
             CancellationToken::new(),
         ));
         Ok(Self {

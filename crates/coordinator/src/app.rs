@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 
 use crate::git::References;
+use crate::http::crowd::Crowd;
 use crate::http::rate::RateLimit;
 use crate::http::stake::Stakes;
 use crate::metrics::Metrics;
@@ -12,8 +13,9 @@ use crate::settings::Settings;
 use crate::store::Store;
 use crate::time::Clock;
 
-/// How many bodies over a megabyte are read at once.
+/// How many bodies over a megabyte are read at once, and of one address.
 const LARGE_BODIES: usize = 8;
+const LARGE_BODIES_OF_ONE: usize = 2;
 
 /// The shared state of the service; cheap to clone.
 #[derive(Clone)]
@@ -37,6 +39,8 @@ pub struct Parts {
     pub references: References,
     /// Places for bodies over a megabyte: what they may hold of memory together.
     pub large_bodies: Semaphore,
+    /// The same places by address.
+    pub large_bodies_of_one: Crowd<String>,
     /// What the metrics listener shows.
     pub metrics: Metrics,
 }
@@ -50,6 +54,7 @@ impl App {
             stakes: settings.stake_gate.clone().map(Stakes::new),
             references: References::default(),
             large_bodies: Semaphore::new(LARGE_BODIES),
+            large_bodies_of_one: Crowd::new(LARGE_BODIES_OF_ONE),
             metrics: Metrics::default(),
             store,
             settings,

@@ -69,22 +69,22 @@ struct Serve {
     #[arg(long)]
     validators_file: Option<PathBuf>,
     /// How long a validator holds a job without a heartbeat.
-    #[arg(long, default_value_t = 600, value_name = "SECONDS")]
+    #[arg(long, default_value_t = 600, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
     lease_seconds: u32,
     /// How old a submission may be to be given out.
     #[arg(long, default_value_t = 14, value_name = "DAYS")]
     worklist_days: u32,
     /// How many claims a hotkey may hold on one task.
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     claims_per_task: u32,
     /// How far a signed timestamp may be from this clock.
     #[arg(long, default_value_t = 300, value_name = "SECONDS")]
     freshness_seconds: u32,
     /// Requests per second of one hotkey, on average.
-    #[arg(long, default_value_t = 20.0)]
+    #[arg(long, default_value_t = 20.0, value_parser = rate)]
     requests_per_hotkey: f64,
     /// Requests per second of one address, on average.
-    #[arg(long, default_value_t = 200.0)]
+    #[arg(long, default_value_t = 200.0, value_parser = rate)]
     requests_per_address: f64,
     /// Read client addresses from X-Forwarded-For; only behind a proxy that sets it.
     #[arg(long)]
@@ -96,10 +96,10 @@ struct Serve {
     #[arg(long)]
     direct_verification: bool,
     /// Turn the stake gate on: the least stake of a miner.
-    #[arg(long, requires = "metagraph_file")]
+    #[arg(long, requires = "metagraph_file", value_parser = stake)]
     minimum_stake: Option<f64>,
     /// The metagraph for the stake gate, as JSON: {"neurons": [{"hotkey", "stake"}]}.
-    #[arg(long)]
+    #[arg(long, requires = "minimum_stake")]
     metagraph_file: Option<PathBuf>,
     /// Older than this, the metagraph says nothing.
     #[arg(long, default_value_t = 3600, value_name = "SECONDS")]
@@ -126,6 +126,23 @@ struct Backup {
     file: PathBuf,
 }
 
+/// `nan` parses as a number, and no comparison with it would ever refuse anybody.
+fn stake(text: &str) -> Result<f64, String> {
+    let number: f64 = text.parse().map_err(|_| "is not a number".to_owned())?;
+    let is_sound = number.is_finite() && number >= 0.0;
+    is_sound
+        .then_some(number)
+        .ok_or_else(|| "is not a stake of 0 or more".to_owned())
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    let number: f64 = text.parse().map_err(|_| "is not a number".to_owned())?;
+    let is_sound = number.is_finite() && number > 0.0;
+    is_sound
+        .then_some(number)
+        .ok_or_else(|| "is not a rate above 0".to_owned())
+}
+
 pub(crate) fn run(cli: Cli) -> anyhow::Result<()> {
     if let Command::Openapi = cli.command {
         println!("{}", routes::document().to_pretty_json()?);
@@ -137,7 +154,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<()> {
             Command::Serve(options) => serve(*options).await,
             Command::Audit(options) => audit(options).await,
             Command::Backup(options) => {
-                let store = Store::open(&options.database.database).await?;
+                let store = Store::open_existing(&options.database.database).await?;
                 Ok(backup::backup(&store, &options.file).await?)
             }
             Command::Openapi => Ok(()),
@@ -154,7 +171,7 @@ async fn serve(options: Serve) -> anyhow::Result<()> {
         .with_writer(std::io::stderr)
         .init();
     let settings = settings(&options)?;
-    let patience = settings.patience;
+    let bounds = server::Bounds::of(&settings);
     let store = Store::open(&options.database.database).await?;
     let app = App::new(store.clone(), settings, Clock::default());
     let stop = CancellationToken::new();
@@ -164,19 +181,22 @@ async fn serve(options: Serve) -> anyhow::Result<()> {
     // Scripts that asked for port 0 read the port from here.
     println!("listening on http://{}", listener.local_addr()?);
     std::io::stdout().flush()?;
+    if app.settings.validators.is_empty() {
+        tracing::warn!("no validator may fetch work; name one with --validator HOTKEY");
+    }
     let mut tasks = tokio::task::JoinSet::new();
     if let Some(address) = options.metrics_listen {
         let listener = TcpListener::bind(address)
             .await
             .with_context(|| format!("cannot listen on {address}"))?;
         let router = server::metrics_router(app.clone());
-        tasks.spawn(server::serve(listener, router, patience, stop.clone()));
+        tasks.spawn(server::serve(listener, router, bounds, stop.clone()));
     }
     tasks.spawn(server::housekeeping(app.clone(), stop.clone()));
     tasks.spawn(server::serve(
         listener,
         routes::service(app),
-        patience,
+        bounds,
         stop.clone(),
     ));
     told_to_end().await?;
@@ -283,7 +303,7 @@ fn new_token(file: &Path) -> anyhow::Result<String> {
 }
 
 async fn audit(options: Audit) -> anyhow::Result<()> {
-    let store = Store::open(&options.database.database).await?;
+    let store = Store::open_existing(&options.database.database).await?;
     let mut conn = store.reads().acquire().await?;
     let mut out = std::io::stdout().lock();
     let mut after = options.after;

@@ -2,7 +2,7 @@
 //! that headers take. Ends when it is told to, after the requests that it has.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,23 +23,51 @@ use tower::ServiceExt as _;
 
 use crate::app::App;
 use crate::error::ApiResult;
+use crate::http::crowd::{Crowd, Place};
 use crate::metrics::gauges;
+use crate::settings::Settings;
 use crate::store::{signatures, submissions, verifications};
 
 /// The most connections at once.
 const CONNECTIONS: usize = 4096;
+/// The most of them from one address.
+const CONNECTIONS_OF_ONE: usize = 512;
 /// How long requests may go on after the service was told to end.
 const GRACE: Duration = Duration::from_secs(20);
 
-/// Serves `router` until `stop`.
-pub async fn serve(
-    listener: TcpListener,
-    router: Router,
+/// What clients may hold.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
     header_patience: Duration,
-    stop: CancellationToken,
-) {
+    of_one_address: usize,
+}
+
+impl Bounds {
+    /// The bounds that go with these settings.
+    pub fn of(settings: &Settings) -> Self {
+        Self {
+            header_patience: settings.patience,
+            // Behind a proxy every client has the proxy's address here.
+            of_one_address: if settings.trust_forwarded_for {
+                CONNECTIONS
+            } else {
+                CONNECTIONS_OF_ONE
+            },
+        }
+    }
+}
+
+/// What a connection holds until it ends.
+struct Slot {
+    _one: OwnedSemaphorePermit,
+    _of_address: Place<IpAddr>,
+}
+
+/// Serves `router` until `stop`.
+pub async fn serve(listener: TcpListener, router: Router, bounds: Bounds, stop: CancellationToken) {
     let graceful = GracefulShutdown::new();
     let slots = Arc::new(Semaphore::new(CONNECTIONS));
+    let crowd = Crowd::new(bounds.of_one_address);
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => break,
@@ -54,16 +82,21 @@ pub async fn serve(
                 continue;
             }
         };
-        let Ok(slot) = slots.clone().try_acquire_owned() else {
+        let place = crowd.enter(peer.ip().to_canonical());
+        let (Ok(one), Some(place)) = (slots.clone().try_acquire_owned(), place) else {
             tracing::warn!(%peer, "too many connections");
             continue;
+        };
+        let slot = Slot {
+            _one: one,
+            _of_address: place,
         };
         connection(
             stream,
             peer,
             slot,
             router.clone(),
-            header_patience,
+            bounds.header_patience,
             &graceful,
         );
     }
@@ -79,7 +112,7 @@ pub async fn serve(
 fn connection(
     stream: TcpStream,
     peer: SocketAddr,
-    slot: OwnedSemaphorePermit,
+    slot: Slot,
     router: Router,
     header_patience: Duration,
     graceful: &GracefulShutdown,

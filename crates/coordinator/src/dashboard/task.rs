@@ -11,8 +11,8 @@ use super::{hotkey, id_of, metrics, moment, or_page, shown, tag};
 use crate::app::App;
 use crate::error::ApiResult;
 use crate::flow::decide::task_of;
+use crate::flow::leaders;
 use crate::rules::consensus::Metrics;
-use crate::rules::ranking::Ranking;
 use crate::store::page::Page;
 use crate::store::rows::SubmissionRow;
 use crate::store::{bests, submissions, tasks};
@@ -40,7 +40,7 @@ async fn render(app: &App, id: &str) -> ApiResult<Response> {
     let mut leaders = bests::leaders(&mut conn, &id).await?;
     let latest = submissions::list(&mut conn, Some(&id), None, &Page::new(ROWS, None)?).await?;
     drop(conn);
-    sort(&task, &mut leaders);
+    leaders::sort(&task, &mut leaders);
     let body = html! {
         h1 { (task.title) " " (tag(row.state.as_str())) }
         p.soft { (task.slug) " · " a href={ "/api/v1/tasks/" (id) "/onboard.md" } { "how to take part" } }
@@ -66,19 +66,6 @@ fn value(task: &Task, row: &SubmissionRow, secondary: bool) -> Option<f64> {
         &task.metric_name
     };
     Some(metrics.get(name)?.value())
-}
-
-fn sort(task: &Task, rows: &mut [SubmissionRow]) {
-    let ranking = Ranking::of(task);
-    rows.sort_by_cached_key(|row| row.id.clone());
-    let entry = |row: &SubmissionRow| {
-        let metrics: Metrics = row.observed_metrics.as_ref()?.read();
-        ranking.entry(task, &row.id, &metrics, row.created_at)
-    };
-    rows.sort_by(|a, b| match (entry(a), entry(b)) {
-        (Some(a), Some(b)) => ranking.order(&a, &b),
-        _ => std::cmp::Ordering::Equal,
-    });
 }
 
 fn point(row: &SubmissionRow, x: f64, y: f64, is_record: bool) -> Point {

@@ -5,6 +5,7 @@ use protocol::Task;
 use protocol::task::CompetitionMode;
 use serde_json::json;
 
+use super::leaders::entry;
 use crate::error::ApiResult;
 use crate::rules::consensus::Metrics;
 use crate::rules::ranking::{Entry, Ranking};
@@ -82,7 +83,7 @@ async fn mark(conn: &mut Conn, copy: &SubmissionRow, of: &str, cause: &Cause) ->
     .await
 }
 
-/// Takes the best and the standing from a copy that was replayed before its
+/// Takes the best, the standing and the idea's reward from a copy that was replayed before its
 /// original. True if it was best.
 async fn demote(
     conn: &mut Conn,
@@ -92,6 +93,14 @@ async fn demote(
 ) -> ApiResult<bool> {
     let was_best = bests::leave(conn, &copy.id, cause.at).await?;
     bests::forget_standing(conn, &copy.task_id, &copy.miner_hotkey).await?;
+    if ideas::revoke(conn, &copy.id).await? {
+        let event = Event {
+            action: "idea.reward_revoked",
+            subject: &copy.id,
+            task_id: Some(&copy.task_id),
+        };
+        events::record(conn, &Cause::system(cause.at), event, &json!({})).await?;
+    }
     for own in bests::originals_of(conn, &copy.task_id, &copy.miner_hotkey).await? {
         stand(conn, task, &own).await?;
     }
@@ -125,11 +134,6 @@ async fn refill(
         bests::enter(conn, &submission.task_id, &one.id, cause.at).await?;
     }
     Ok(())
-}
-
-fn entry(ranking: Ranking, task: &Task, row: &SubmissionRow) -> Option<Entry> {
-    let metrics: Metrics = row.observed_metrics.as_ref()?.read();
-    ranking.entry(task, &row.id, &metrics, row.created_at)
 }
 
 /// Compares with the current best. True if the submission is best, or on the

@@ -4,6 +4,7 @@
 pub mod accept;
 pub mod decide;
 pub mod jobs;
+pub mod leaders;
 pub mod peers;
 pub mod plan;
 pub mod receipts;

@@ -120,7 +120,7 @@ async fn verified<const LIMIT: usize>(
         timestamp: text(&parts.headers, TIMESTAMP_HEADER)?,
         signature: text(&parts.headers, SIGNATURE_HEADER)?,
     };
-    let body = StrictJson::read(app, &parts.headers, body, LIMIT).await?;
+    let body = StrictJson::read(app, &parts, body, LIMIT).await?;
     let request = auth::Request {
         method: parts.method.as_str(),
         path: parts.uri.path(),
@@ -226,7 +226,7 @@ impl FromRequest<App> for Admin {
             return Err(ApiError::unauthenticated("admin_token_wrong", detail));
         }
         let limit = super::body::TASK;
-        let body = StrictJson::read(app, &parts.headers, body, limit).await?;
+        let body = StrictJson::read(app, &parts, body, limit).await?;
         Ok(Self {
             body,
             received_at: app.clock.now(),

@@ -3,11 +3,14 @@
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::HeaderMap;
+use axum::http::Extensions;
+use axum::http::request::Parts;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use tokio::sync::SemaphorePermit;
 
+use super::crowd::Place;
 use super::fields::Fields;
+use super::frame::ClientAddress;
 use crate::app::App;
 use crate::error::{ApiError, ApiResult};
 
@@ -38,9 +41,10 @@ pub struct StrictJson {
 impl StrictJson {
     /// Reads and checks a body of at most `limit` bytes. Nobody is authenticated
     /// before it is read, so a large one must find a place among a few.
-    pub async fn read(app: &App, headers: &HeaderMap, body: Body, limit: usize) -> ApiResult<Self> {
+    pub async fn read(app: &App, parts: &Parts, body: Body, limit: usize) -> ApiResult<Self> {
         let patience = app.settings.patience;
-        let declared = headers
+        let declared = parts
+            .headers
             .get(axum::http::header::CONTENT_LENGTH)
             .and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
         if declared.is_some_and(|length| length > limit) {
@@ -49,7 +53,7 @@ impl StrictJson {
         }
         let is_large = limit > LARGE && declared.is_none_or(|length| length > LARGE);
         let _place = if is_large {
-            Some(place(app).await?)
+            Some(place(app, &parts.extensions).await?)
         } else {
             None
         };
@@ -112,10 +116,22 @@ impl StrictJson {
     }
 }
 
-async fn place(app: &App) -> ApiResult<SemaphorePermit<'_>> {
+/// A place among those of everybody, and among those of one address.
+async fn place<'a>(
+    app: &'a App,
+    extensions: &Extensions,
+) -> ApiResult<(SemaphorePermit<'a>, Place<String>)> {
+    let address = extensions.get::<ClientAddress>();
+    let name = address.map_or_else(String::new, |address| address.0.clone());
+    let of_one = app
+        .large_bodies_of_one
+        .enter(name)
+        .ok_or(ApiError::TooMany {
+            retry_after_seconds: 1,
+        })?;
     let busy = || ApiError::unavailable("busy", "too many large bodies at once");
     match tokio::time::timeout(app.settings.patience, app.large_bodies.acquire()).await {
-        Ok(Ok(place)) => Ok(place),
+        Ok(Ok(place)) => Ok((place, of_one)),
         Ok(Err(_)) | Err(_) => Err(busy()),
     }
 }

@@ -11,9 +11,14 @@ use axum::response::{IntoResponse as _, Response};
 use tracing::Instrument as _;
 
 use crate::app::App;
+use crate::error::ApiError;
+
+/// The address of a request's client, by the name that its bounds go by.
+#[derive(Debug, Clone)]
+pub struct ClientAddress(pub String);
 
 /// The middleware.
-pub async fn frame(State(app): State<App>, request: Request, next: Next) -> Response {
+pub async fn frame(State(app): State<App>, mut request: Request, next: Next) -> Response {
     // Ours, never the client's: what is in our log must not be anybody's choice.
     let id = uuid::Uuid::new_v4().to_string();
     let method = request.method().clone();
@@ -25,7 +30,15 @@ pub async fn frame(State(app): State<App>, request: Request, next: Next) -> Resp
     let span = tracing::info_span!("request", %id, %method, route, address);
     let started = Instant::now();
     let mut response = match app.addresses.take(&address) {
-        Ok(()) => next.run(request).instrument(span.clone()).await,
+        Ok(()) => {
+            request.extensions_mut().insert(ClientAddress(address));
+            let answer = next.run(request).instrument(span.clone());
+            let patience = app.settings.patience * 4;
+            match tokio::time::timeout(patience, answer).await {
+                Ok(response) => response,
+                Err(_) => too_slow().into_response(),
+            }
+        }
         Err(refused) => refused.into_response(),
     };
     let took = started.elapsed();
@@ -35,6 +48,14 @@ pub async fn frame(State(app): State<App>, request: Request, next: Next) -> Resp
         .answered(method.as_str(), &route, status.as_u16(), took);
     decorate(response.headers_mut(), &id);
     response
+}
+
+/// A change that was begun is still made whole, or not at all.
+fn too_slow() -> ApiError {
+    ApiError::unavailable(
+        "too_slow",
+        "the service took too long; look before you try again",
+    )
 }
 
 fn decorate(headers: &mut HeaderMap, id: &str) {

@@ -3,6 +3,7 @@
 
 pub mod auth;
 pub mod body;
+pub mod crowd;
 pub mod fields;
 pub mod frame;
 pub mod pages;

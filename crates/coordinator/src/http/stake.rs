@@ -67,7 +67,9 @@ impl Stakes {
             ));
         };
         let stake = known.by_hotkey.get(hotkey).copied().unwrap_or(0.0);
-        if stake < self.gate.minimum {
+        // So that a number which compares with nothing lets nobody in.
+        let is_enough = stake >= self.gate.minimum;
+        if !is_enough {
             let detail = format!("stake {stake} is below {}", self.gate.minimum);
             return Err(ApiError::forbidden("stake_too_low", detail));
         }

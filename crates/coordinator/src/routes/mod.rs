@@ -17,7 +17,6 @@ use axum::Router;
 use axum::middleware;
 use axum::response::IntoResponse as _;
 use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::timeout::TimeoutLayer;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -78,10 +77,6 @@ pub fn service(app: App) -> Router {
         .fallback(async || ApiError::not_found("no_such_route", "no such route"))
         .method_not_allowed_fallback(method_not_allowed)
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(TimeoutLayer::with_status_code(
-            axum::http::StatusCode::SERVICE_UNAVAILABLE,
-            app.settings.patience * 4,
-        ))
         // Each extractor has its own limit, and the small ones need none.
         .layer(axum::extract::DefaultBodyLimit::disable())
         .layer(middleware::from_fn_with_state(app.clone(), frame::frame))

@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 use crate::app::App;
 use crate::error::{ApiError, ApiResult};
 use crate::flow::decide::task_of;
+use crate::flow::leaders;
 use crate::http::auth::Admin;
 use crate::http::pages::{Id, ListQuery};
 use crate::rules::{onboarding, task_document};
@@ -349,7 +350,8 @@ pub struct Reign {
 pub async fn best(State(app): State<App>, Id(id): Id) -> ApiResult<Json<BestView>> {
     let mut conn = app.store.read().await?;
     let task = task_of(&tasks::get(&mut conn, &id).await?)?;
-    let frontier = bests::current(&mut conn, &id).await?;
+    let mut frontier = bests::current(&mut conn, &id).await?;
+    leaders::sort(&task, &mut frontier);
     let history = bests::history(&mut conn, &id).await?;
     let reign = |row: bests::BestRow| Reign {
         submission_id: row.submission_id,

@@ -31,6 +31,16 @@ pub async fn insert(conn: &mut Conn, reward: &IdeaRewardRow) -> ApiResult<()> {
     Ok(())
 }
 
+/// Takes back the reward that an implementation earned its idea, as when it turns
+/// out to be a copy. False if there was none.
+pub async fn revoke(conn: &mut Conn, implementing_submission_id: &str) -> ApiResult<bool> {
+    let done = sqlx::query("DELETE FROM idea_rewards WHERE implementing_submission_id = $1")
+        .bind(implementing_submission_id.to_owned())
+        .execute(conn)
+        .await?;
+    Ok(done.rows_affected() == 1)
+}
+
 /// The idea rewards of one task, oldest first.
 pub async fn of_task(conn: &mut Conn, task_id: &str) -> ApiResult<Vec<IdeaRewardRow>> {
     Ok(sqlx::query_as(concat!(

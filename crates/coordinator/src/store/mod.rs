@@ -85,11 +85,21 @@ enum Writes {
 }
 
 impl Store {
-    /// Opens `url`, and brings its schema up to date.
+    /// Opens `url`, and brings its schema up to date. A file that is not there
+    /// is made.
     pub async fn open(url: &str) -> Result<Self, OpenError> {
+        Self::open_with(url, "rwc").await
+    }
+
+    /// The same, for a database that must be there.
+    pub async fn open_existing(url: &str) -> Result<Self, OpenError> {
+        Self::open_with(url, "rw").await
+    }
+
+    async fn open_with(url: &str, file_mode: &str) -> Result<Self, OpenError> {
         sqlx::any::install_default_drivers();
         let dialect = dialect_of(url)?;
-        let options = AnyConnectOptions::from_str(&complete(url, dialect))?
+        let options = AnyConnectOptions::from_str(&complete(url, dialect, file_mode))?
             .log_slow_statements(tracing::log::LevelFilter::Warn, Duration::from_secs(2))
             .log_statements(tracing::log::LevelFilter::Trace);
         match dialect {
@@ -197,11 +207,11 @@ fn dialect_of(url: &str) -> Result<Dialect, OpenError> {
     }
 }
 
-/// A file that is not there yet is created.
-fn complete(url: &str, dialect: Dialect) -> String {
+/// The URL with the mode in which a file is opened, unless it says one itself.
+fn complete(url: &str, dialect: Dialect, file_mode: &str) -> String {
     if dialect == Dialect::Sqlite && !url.contains("mode=") {
         let separator = if url.contains('?') { '&' } else { '?' };
-        return format!("{url}{separator}mode=rwc");
+        return format!("{url}{separator}mode={file_mode}");
     }
     url.to_owned()
 }

@@ -167,6 +167,38 @@ async fn a_client_that_sends_slowly_is_cut_off(backend: Backend) {
     assert!(String::from_utf8_lossy(&answer[..count]).starts_with("HTTP/1.1 400"));
 }
 
+async fn one_address_holds_only_so_many_large_bodies(backend: Backend) {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let server = Server::start(backend).await;
+    let begin = async || {
+        let mut stream = tokio::net::TcpStream::connect(server.address)
+            .await
+            .unwrap();
+        let head = format!(
+            "POST /api/v1/tasks HTTP/1.1\r\nHost: x\r\nX-Admin-Token: {ADMIN}\r\n\
+             Expect: 100-continue\r\nContent-Length: 1500000\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = vec![0; 12];
+        stream.read_exact(&mut answer).await.unwrap();
+        (stream, String::from_utf8(answer).unwrap())
+    };
+    // That it wants the body shows that the body has its place.
+    let (_first, one) = begin().await;
+    let (second, two) = begin().await;
+    assert_eq!([one.as_str(), &two], ["HTTP/1.1 100"; 2]);
+    assert_eq!(begin().await.1, "HTTP/1.1 429");
+    server.get("/healthz").await.expect(200);
+    drop(second);
+    let freed = async {
+        while begin().await.1 != "HTTP/1.1 100" {
+            tokio::task::yield_now().await;
+        }
+    };
+    let wait = std::time::Duration::from_secs(10);
+    assert!(tokio::time::timeout(wait, freed).await.is_ok());
+}
+
 async fn too_many_requests_are_told_when_to_come_back(backend: Backend) {
     let server = Server::with(backend, |settings| settings.requests_per_address = 0.5).await;
     let mut refused = None;
@@ -196,5 +228,6 @@ on_both_databases! {
     malformed_json_is_refused_and_changes_nothing,
     oversized_bodies_are_refused,
     a_client_that_sends_slowly_is_cut_off,
+    one_address_holds_only_so_many_large_bodies,
     too_many_requests_are_told_when_to_come_back,
 }

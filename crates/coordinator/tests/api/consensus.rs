@@ -263,7 +263,41 @@ async fn who_a_copy_had_displaced_is_best_again_when_the_original_is_no_better(b
     assert_eq!(best["frontier"].as_array().unwrap().len(), 1);
 }
 
+async fn an_idea_earns_nothing_by_a_copy_that_was_replayed_first(backend: Backend) {
+    let server = Server::start(backend).await;
+    let task = server
+        .task(|task| task["competition_mode"] = json!("centerless"))
+        .await;
+    let idea = |body: &mut Value| body["proposed_idea"] = json!("sort in place");
+    let original = server.submit(&key(1), &task, idea).await;
+    let accomplice = server.submit(&key(2), &task, idea).await;
+    let copy = server
+        .submit(&key(3), &task, |body| {
+            idea(body);
+            body["implemented_submission_id"] = accomplice["id"].clone();
+        })
+        .await;
+    let mut result = accepted(2.0);
+    result["patched_tree"] = json!("ef".repeat(20));
+    let rewards = async || server.get("/api/v1/idea-rewards").await.expect(200);
+    server
+        .judge(&validator(0), &copy, &result)
+        .await
+        .expect(200);
+    assert_eq!(rewards().await[0]["implementing_submission_id"], copy["id"]);
+    server
+        .judge(&validator(0), &original, &result)
+        .await
+        .expect(200);
+    assert_eq!(rewards().await, json!([]));
+    let snapshot = server.get("/api/v1/reward-snapshot").await.expect(200);
+    let paid = snapshot["eligible_miners"].as_array().unwrap();
+    assert_eq!(paid.len(), 1);
+    assert_eq!(paid[0]["hotkey"], key(1).hotkey().to_string());
+}
+
 on_both_databases! {
+    an_idea_earns_nothing_by_a_copy_that_was_replayed_first,
     a_liar_is_outvoted_and_stays_visible,
     one_validator_is_one_vote,
     the_median_within_the_tolerance_is_recorded,

@@ -65,7 +65,7 @@ async fn a_pareto_task_has_a_frontier(backend: Backend) {
             .collect();
         let expected: Vec<Value> = match miner {
             1 => vec![ids[0].clone()],
-            2 | 3 => ids[..2].to_vec(),
+            2 | 3 => vec![ids[1].clone(), ids[0].clone()],
             _ => vec![ids[3].clone()],
         };
         assert_eq!(members, expected, "after miner {miner}");

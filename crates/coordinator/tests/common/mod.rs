@@ -140,7 +140,7 @@ impl Server {
         settings.requests_per_hotkey = 1e6;
         settings.validators = (200..=209).map(|n| key(n).hotkey().to_string()).collect();
         change(&mut settings);
-        let patience = settings.patience;
+        let bounds = server::Bounds::of(&settings);
         let store = Store::open(&database.url).await.unwrap();
         let app = App::new(store, settings, Clock::default());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -149,7 +149,7 @@ impl Server {
         tokio::spawn(server::serve(
             listener,
             routes::service(app.clone()),
-            patience,
+            bounds,
             stop.clone(),
         ));
         let http = reqwest::Client::builder()
