@@ -137,27 +137,38 @@ async fn fate(shared: &Shared, outgoing: &Outgoing) -> Fate {
     };
     match error.trouble() {
         // Whether it was taken before the answer was lost, its row says.
-        Trouble::Passing => match reconciled(shared, outgoing).await {
-            Some(fate) => fate,
-            None => Fate::Again(wait(PASSING), None),
+        Trouble::Passing => match recorded(shared, outgoing).await {
+            Recorded::Ours => Fate::Posted,
+            Recorded::NotOurs | Recorded::Unknown => Fate::Again(wait(PASSING), None),
         },
         Trouble::Access => Fate::Again(wait(ACCESS), None),
         Trouble::Final => match refused(shared, outgoing, &error).await {
+            Some(Fate::Again(Duration::ZERO, None)) => Fate::Again(wait(ACCESS), None),
             Some(fate) => fate,
             None => Fate::Refused(error.to_string()),
         },
     }
 }
 
-/// What the coordinator has of this job, if it can be asked and has a result.
-async fn reconciled(shared: &Shared, outgoing: &Outgoing) -> Option<Fate> {
+/// What the coordinator has of a job.
+enum Recorded {
+    /// This very result.
+    Ours,
+    /// Nothing, or something else.
+    NotOurs,
+    /// It could not be asked.
+    Unknown,
+}
+
+async fn recorded(shared: &Shared, outgoing: &Outgoing) -> Recorded {
     let client = shared.client();
-    let row = client
-        .row(&outgoing.job_id, &outgoing.submission_id)
-        .await
-        .ok()??;
-    let body: ResultBody = serde_json::from_str(&outgoing.result).ok()?;
-    is_ours(&row, &body).then_some(Fate::Posted)
+    let found = client.row(&outgoing.job_id, &outgoing.submission_id).await;
+    let body = serde_json::from_str::<ResultBody>(&outgoing.result);
+    match (found, body) {
+        (Ok(Some(row)), Ok(body)) if is_ours(&row, &body) => Recorded::Ours,
+        (Ok(_), _) => Recorded::NotOurs,
+        (Err(_), _) => Recorded::Unknown,
+    }
 }
 
 fn is_ours(row: &RowView, body: &ResultBody) -> bool {
@@ -182,9 +193,11 @@ async fn refused(shared: &Shared, outgoing: &Outgoing, error: &ClientError) -> O
         // or that will not have the receipt: the result counts without.
         400 | 422 => again(body.plainer()?),
         409 if error.code() == Some("result_differs") => None,
-        404 | 409 | 410 => Some(match reconciled(shared, outgoing).await {
-            Some(fate) => fate,
-            None => Fate::Dropped(error.to_string()),
+        404 | 409 | 410 => Some(match recorded(shared, outgoing).await {
+            Recorded::Ours => Fate::Posted,
+            Recorded::NotOurs => Fate::Dropped(error.to_string()),
+            // Whatever answers there is no coordinator: no reason to lose a result.
+            Recorded::Unknown => Fate::Again(Duration::ZERO, None),
         }),
         _ => None,
     }

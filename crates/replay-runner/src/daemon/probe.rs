@@ -50,9 +50,9 @@ pub(super) async fn open_host(
 }
 
 fn local_files(access: &Access) -> LocalFiles {
-    match std::env::current_dir() {
-        Ok(directory) if access.local_artifacts => LocalFiles::Beneath(directory),
-        _ => LocalFiles::Refused,
+    match &access.local_artifacts {
+        Some(directory) => LocalFiles::Beneath(directory.clone()),
+        None => LocalFiles::Refused,
     }
 }
 

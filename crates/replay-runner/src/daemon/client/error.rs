@@ -46,9 +46,10 @@ impl ClientError {
         match self {
             Self::Unreachable(_) | Self::Protocol(_) => Trouble::Passing,
             Self::Refused { status, .. } => match status {
-                401 | 403 => Trouble::Access,
                 408 | 425 | 429 | 500..=599 => Trouble::Passing,
-                _ => Trouble::Final,
+                400 | 404 | 409 | 410 | 413 | 422 => Trouble::Final,
+                // Not let in, or something stands between here and there.
+                _ => Trouble::Access,
             },
             Self::Request(_) => Trouble::Final,
         }
@@ -94,6 +95,7 @@ impl ClientError {
                 Some("set this host's clock (timedatectl), then nothing else is needed")
             }
             401 => Some("check that the wallet is the one the coordinator knows"),
+            300..=399 => Some("write the address that it redirects to as coordinator_url"),
             403 => Some("ask the coordinator's operator to allow this hotkey as a validator"),
             _ => None,
         }

@@ -96,8 +96,9 @@ pub struct Bounds {
 pub struct Access {
     /// Repositories may be paths of this host.
     pub local_repositories: bool,
-    /// Artifacts and private inputs may be relative paths below the current directory.
-    pub local_artifacts: bool,
+    /// Artifacts and private inputs may be files below this directory, named by
+    /// `file://` addresses or by paths relative to it.
+    pub local_artifacts: Option<PathBuf>,
     /// Artifact hosts may have addresses that are not public.
     pub private_addresses: bool,
     /// A root certificate, as PEM, that artifact hosts may have beside public ones.
@@ -140,7 +141,6 @@ impl Config {
         let once = reader.flag("once").unwrap_or(false);
         let cycles = reader.whole("cycles", 0, 1 << 40).filter(|n| *n > 0);
         let config = Self {
-            coordinator: coordinator?,
             work_path,
             task_id,
             task_slug,
@@ -176,6 +176,8 @@ impl Config {
             pause_after: count(reader.whole("pause_after_errors", 1, 1000), 3),
             caches: caches(reader),
             reuse_results: reader.flag("reuse_results").unwrap_or(true),
+            // Last, so that everything else that is wrong is told as well.
+            coordinator: coordinator?,
         };
         Some(config)
     }
@@ -288,9 +290,11 @@ fn whole32(reader: &mut Reader, field: &'static str, min: u64, max: u64) -> Opti
 }
 
 fn access(reader: &mut Reader) -> Access {
+    let below = reader.path("local_artifacts_dir");
+    let is_allowed = reader.flag("allow_local_artifacts").unwrap_or(false);
     Access {
         local_repositories: reader.flag("allow_local_repositories").unwrap_or(false),
-        local_artifacts: reader.flag("allow_local_artifacts").unwrap_or(false),
+        local_artifacts: is_allowed.then(|| below.unwrap_or_else(|| PathBuf::from("/"))),
         private_addresses: reader.flag("allow_private_addresses").unwrap_or(false),
         root_certificate: reader.path("extra_root_certificate"),
     }

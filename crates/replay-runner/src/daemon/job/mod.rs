@@ -7,6 +7,7 @@
 mod bounds;
 mod document;
 mod pinned;
+mod places;
 mod redact;
 
 use protocol::spec::Content;
@@ -14,7 +15,6 @@ use protocol::task::Task;
 use protocol::{Code, ReplaySpec, Sha256Digest};
 
 use crate::artifact::{ArtifactSource, Declared};
-use crate::checkout::Source;
 use crate::failure::Failure;
 use crate::patch::Patch;
 use crate::spec::{Request, Submission};
@@ -84,8 +84,15 @@ impl Job {
             task.image.clone_from(&config.bounds.image);
         }
         let redactor = Redactor::of(&task);
-        let source = repository(&task, &config.access)?;
-        let submission = submission(&submitted, frozen.as_ref())?;
+        let source = places::repository(&task, &config.access)?;
+        for file in task
+            .private_inputs
+            .iter_mut()
+            .chain(&mut task.baseline_artifact)
+        {
+            file.uri = places::local(&file.uri, &config.access);
+        }
+        let submission = submission(&submitted, frozen.as_ref(), &config.access)?;
         let needs = needs(&task, &submission);
         Ok(Self {
             repository: task.repository.clone().unwrap_or_default(),
@@ -126,18 +133,11 @@ fn protocol(message: impl Into<String>) -> Failure {
     Failure::new(Code::CoordinatorProtocol, message)
 }
 
-/// Where the repository is: https, and nothing else unless the operator says so.
-fn repository(task: &Task, access: &Access) -> Result<Source, Failure> {
-    let Some(text) = &task.repository else {
-        return Err(protocol("the job names no repository"));
-    };
-    if access.local_repositories {
-        return Ok(Source::parse(text, std::path::Path::new("/"))?);
-    }
-    Ok(Source::remote(text)?)
-}
-
-fn submission(submitted: &Submitted, frozen: Option<&ReplaySpec>) -> Result<Submission, Failure> {
+fn submission(
+    submitted: &Submitted,
+    frozen: Option<&ReplaySpec>,
+    access: &Access,
+) -> Result<Submission, Failure> {
     let patch = submitted
         .patch
         .as_deref()
@@ -145,7 +145,7 @@ fn submission(submitted: &Submitted, frozen: Option<&ReplaySpec>) -> Result<Subm
     let artifact = match &submitted.artifact_uri {
         None => None,
         Some(uri) => {
-            let source = ArtifactSource::parse(uri)?;
+            let source = ArtifactSource::parse(&places::local(uri, access))?;
             let declared = Declared::parse(
                 submitted.artifact_sha256.as_deref(),
                 submitted.artifact_size_bytes.as_deref(),
@@ -177,7 +177,7 @@ fn submission(submitted: &Submitted, frozen: Option<&ReplaySpec>) -> Result<Subm
         artifact_uri: submitted
             .artifact_uri
             .clone()
-            .filter(|uri| uri.contains("://")),
+            .filter(|uri| uri.starts_with("https://")),
     })
 }
 

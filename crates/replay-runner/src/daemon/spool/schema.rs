@@ -88,6 +88,8 @@ fn prepared(path: &Path) -> Result<Connection, SpoolError> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     // A result that was written is there after a power cut.
     connection.pragma_update(None, "synchronous", "FULL")?;
+    // What is settled keeps no private words, in free pages neither.
+    connection.pragma_update(None, "secure_delete", true)?;
     let check: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
     if check != "ok" {
         return Err(damaged(check).into());
