@@ -1,11 +1,13 @@
 //! What every part of the system agrees on: tasks, replay specs and their
-//! digests, path rules, outcome codes, reports, and request signing.
+//! digests, path rules, outcome codes, reports, request signing, and claims.
 //!
 //! Nothing in this crate does I/O, so a coordinator, a runner and a miner's
 //! tool decide the same thing from the same bytes.
 
+pub mod apportion;
 pub mod auth;
 pub mod canonical_json;
+pub mod claims;
 pub mod decimal;
 pub mod digest;
 pub mod hotkey;
