@@ -16,7 +16,7 @@ use crate::metrics::Samples;
 use crate::progress::{Event, Progress};
 use crate::sandbox::{Network, Sandbox};
 use crate::spec::{PartialSpec, Prepared};
-use crate::stages::{Pass, SetUp, Side, Stages, seconds};
+use crate::stages::{Evidence, Keep, Pass, SetUp, Side, Stages, seconds};
 use crate::workspace::View;
 
 /// A ratio needs at least so many pairs of runs.
@@ -31,6 +31,8 @@ pub(crate) struct Observed {
     pub(crate) stages: Vec<StageReport>,
     pub(crate) spread: BTreeMap<String, Spread>,
     pub(crate) notes: Vec<String>,
+    /// What the last pass left, if it was to be kept.
+    pub(crate) evidence: Option<Evidence>,
 }
 
 /// Everything that running stages needs.
@@ -42,6 +44,8 @@ pub(crate) struct Bench<'a> {
     pub(crate) room: &'a RunDir,
     pub(crate) progress: &'a dyn Progress,
     pub(crate) cancel: &'a CancellationToken,
+    /// What is kept of the candidate's passes.
+    pub(crate) keep: Keep,
 }
 
 impl Bench<'_> {
@@ -55,6 +59,7 @@ impl Bench<'_> {
             dir: self.room.path.join(dir),
             private: self.sides.private.as_ref().map(View::path),
             setup_network: self.setup_network(),
+            keep: Keep::Metrics,
             cancel: self.cancel,
             progress: self.progress,
             reports: Vec::new(),
@@ -77,7 +82,10 @@ impl Bench<'_> {
         &self,
         seen: &mut Observed,
     ) -> Result<BTreeMap<String, Decimal>, Failure> {
-        let mut stages = self.stages(&self.sides.candidate, "candidate");
+        let mut stages = Stages {
+            keep: self.keep,
+            ..self.stages(&self.sides.candidate, "candidate")
+        };
         let result = self.passes(&mut stages, seen).await;
         // Kept in order of time; the baseline's were added as they came.
         let mut reports = std::mem::take(&mut stages.reports);
@@ -120,7 +128,8 @@ impl Bench<'_> {
         };
         let mut samples: Vec<Samples> = Vec::new();
         for number in 1..=count {
-            let pass = stages.pass(&set_up, number).await?;
+            let mut pass = stages.pass(&set_up, number).await?;
+            seen.evidence = pass.evidence.take();
             self.check_integrity("benchmark", &pass.changed, seen)
                 .await?;
             seen.result_digest = pass.result_digest;

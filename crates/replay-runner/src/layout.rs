@@ -2,7 +2,7 @@
 //! the private inputs; all of it in a directory that is removed with the replay.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tracing::debug_span;
 
@@ -67,6 +67,18 @@ pub(crate) struct Trees {
     pristine: PathBuf,
     patch: Option<Scratch>,
     protected: Protected,
+}
+
+impl Trees {
+    /// The base tree as its author committed it.
+    pub(crate) fn pristine(&self) -> &Path {
+        &self.pristine
+    }
+
+    /// Shows stages the base tree at `path` instead, which has the same files.
+    pub(crate) fn replace_pristine(&mut self, path: PathBuf) {
+        self.pristine = path;
+    }
 }
 
 /// Lays out the pristine tree, and what the patch changes, as `user`'s.

@@ -4,6 +4,7 @@
 
 pub mod artifact;
 mod bench;
+pub mod check;
 pub mod checkout;
 mod control;
 pub mod daemon;

@@ -15,10 +15,9 @@ use crate::failure::Failure;
 use crate::host::Host;
 use crate::layout::{RunDir, Sides, lay_out_trees, review};
 use crate::progress::{Event, Progress};
-use crate::sandbox::{EtcFiles, Sandbox, SandboxError};
+use crate::sandbox::{Conditions, EtcFiles, Sandbox, SandboxError, SandboxUser};
 use crate::spec::{Prepared, Request};
-use crate::stages::REJECTION_MARKER;
-use crate::state::CpuReservation;
+use crate::stages::{Keep, REJECTION_MARKER};
 use crate::workspace::WorkspaceError;
 
 /// A replay that has ended.
@@ -108,9 +107,18 @@ async fn observe(
         .instrument(debug_span!("lay_out"))
         .await?;
     let sides = Sides::new(request, &prepared, trees, &room)?;
-    let sandbox = sandbox(host, &prepared, &room, &cores)?;
+    let etc = EtcFiles::write(host.files.path(), cores.user())
+        .map_err(WorkspaceError::io("writing the files of /etc"))?;
+    let place = Place {
+        cpuset: cores.cpuset(),
+        user: cores.user(),
+        etc,
+        conditions: Conditions::default(),
+    };
+    let sandbox = sandbox(host, &prepared, &room, place);
     let bench = Bench {
         host,
+        keep: Keep::Metrics,
         prepared: &prepared,
         sides: &sides,
         sandbox: &sandbox,
@@ -127,16 +135,17 @@ async fn observe(
     result
 }
 
-fn sandbox(
-    host: &Host,
-    prepared: &Prepared,
-    room: &RunDir,
-    cores: &CpuReservation,
-) -> Result<Sandbox, Failure> {
+/// Where on the host, and in what surroundings, the stages of a replay run.
+pub(crate) struct Place {
+    pub(crate) cpuset: String,
+    pub(crate) user: SandboxUser,
+    pub(crate) etc: EtcFiles,
+    pub(crate) conditions: Conditions,
+}
+
+/// The sandbox for the stages of `prepared`.
+pub(crate) fn sandbox(host: &Host, prepared: &Prepared, room: &RunDir, place: Place) -> Sandbox {
     let spec = &prepared.spec;
-    let user = cores.user();
-    let etc = EtcFiles::write(host.files.path(), user)
-        .map_err(WorkspaceError::io("writing the files of /etc"))?;
     // Shorter values are words such as "1" and "true", which are no secrets.
     let mut secrets: Vec<String> = spec
         .env
@@ -154,20 +163,21 @@ fn sandbox(
                 .map(|metric| metric.name.clone()),
         );
     }
-    Ok(Sandbox {
+    Sandbox {
         engine: host.engine.clone(),
         systemd_cgroups: host.facts.systemd_cgroups,
         owner: host.owner.id().to_owned(),
         replay: room.replay.clone(),
         image: prepared.image.clone(),
         limits: spec.limits.clone(),
-        cpuset: cores.cpuset(),
-        user,
-        etc,
+        cpuset: place.cpuset,
+        user: place.user,
+        etc: place.etc,
+        conditions: place.conditions,
         secrets,
         markers,
         begun: AtomicU32::new(0),
-    })
+    }
 }
 
 /// A message is for a person; what names things in it may have been chosen by a miner.

@@ -10,6 +10,7 @@ use protocol::{Code, Decimal, ReplaySpec, Sha256Digest};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, debug_span};
 
+use crate::check::FileDigests;
 use crate::failure::Failure;
 use crate::metrics::ResultFile;
 use crate::progress::{Event, Progress};
@@ -39,6 +40,24 @@ pub(crate) struct Side {
     pub(crate) artifact_uri: Option<String>,
 }
 
+/// What is kept of a pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Keep {
+    /// What a replay reports.
+    Metrics,
+    /// What two replays are compared by, too.
+    Evidence,
+}
+
+/// What a pass left, for a comparison with another.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Evidence {
+    /// The bytes of the result file.
+    pub(crate) result: Option<Vec<u8>>,
+    /// The declared outputs; without any, whatever the benchmark wrote.
+    pub(crate) files: FileDigests,
+}
+
 /// Runs the stages of one side.
 pub(crate) struct Stages<'a> {
     pub(crate) spec: &'a ReplaySpec,
@@ -50,6 +69,7 @@ pub(crate) struct Stages<'a> {
     /// Private inputs, for the deciding stage.
     pub(crate) private: Option<&'a Path>,
     pub(crate) setup_network: Network,
+    pub(crate) keep: Keep,
     pub(crate) cancel: &'a CancellationToken,
     pub(crate) progress: &'a dyn Progress,
     /// What every stage reported, in order.
@@ -81,6 +101,15 @@ pub(crate) struct Pass {
     pub(crate) result_digest: Option<Sha256Digest>,
     /// Protected files that the benchmark changed.
     pub(crate) changed: Vec<String>,
+    /// What it left, if that was to be kept.
+    pub(crate) evidence: Option<Evidence>,
+}
+
+/// What the deciding stage says.
+struct Decided {
+    values: Vec<Option<Decimal>>,
+    /// The bytes of the result file, if there is one.
+    result: Option<Vec<u8>>,
 }
 
 impl Stages<'_> {
@@ -177,12 +206,22 @@ impl Stages<'_> {
         let changed =
             debug_span!("integrity").in_scope(|| self.protected.changed(&tree.written()))?;
         let left = set_up.budget.saturating_sub(benchmark.wall);
-        let (values, result_digest) = match &spec.commands.score {
+        let files = match self.keep {
+            Keep::Evidence => FileDigests::of(&tree.written(), &spec.outputs)?,
+            Keep::Metrics => FileDigests::default(),
+        };
+        let decided = match &spec.commands.score {
             Some(command) => self.score(command, tree, left, number, &benchmark).await?,
             None => self.values(&tree, &benchmark, &benchmark)?,
         };
+        let result_digest = decided.result.as_deref().map(Sha256Digest::of);
+        let evidence = (self.keep == Keep::Evidence).then_some(Evidence {
+            result: decided.result,
+            files,
+        });
         Ok(Pass {
-            values,
+            values: decided.values,
+            evidence,
             benchmark_wall: benchmark.wall,
             benchmark_cpu: benchmark.usage.map(|usage| usage.cpu),
             result_digest,
@@ -198,7 +237,7 @@ impl Stages<'_> {
         budget: Duration,
         number: u32,
         benchmark: &StageRun,
-    ) -> Result<(Vec<Option<Decimal>>, Option<Sha256Digest>), Failure> {
+    ) -> Result<Decided, Failure> {
         let limits = &self.spec.limits;
         let outputs = Scratch::mount(
             &self.next_dir(),
@@ -302,7 +341,7 @@ impl Stages<'_> {
         tree: &Workspace,
         deciding: &StageRun,
         benchmark: &StageRun,
-    ) -> Result<(Vec<Option<Decimal>>, Option<Sha256Digest>), Failure> {
+    ) -> Result<Decided, Failure> {
         let _span = debug_span!("result").entered();
         let claims_needed = self
             .spec
@@ -327,7 +366,10 @@ impl Stages<'_> {
             .iter()
             .map(|metric| value(&metric.name))
             .collect();
-        Ok((values?, bytes.as_deref().map(Sha256Digest::of)))
+        Ok(Decided {
+            values: values?,
+            result: bytes,
+        })
     }
 
     fn supervised(&self, name: &str, benchmark: &StageRun) -> Result<Option<Decimal>, Failure> {

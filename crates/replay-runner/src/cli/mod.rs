@@ -1,5 +1,6 @@
 //! The command line: arguments in, exit status out.
 
+mod check;
 mod completions;
 mod daemon;
 mod doctor;
@@ -76,6 +77,8 @@ enum Command {
     Daemon(daemon::DaemonArgs),
     /// Show what the daemon is doing now, and the last outcomes
     Status(status::StatusArgs),
+    /// Is a replay deterministic? Repeats it, and changes one thing at a time
+    Check(Box<check::CheckArgs>),
     /// Check a signed receipt
     Verify(Box<verify::VerifyArgs>),
     /// Show the key that signs receipts, or bind it to a hotkey
@@ -129,6 +132,7 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
             Command::Run(args) => run::run(&args, &cli.global).await,
             Command::Daemon(args) => daemon::run(&args, &cli.global).await,
             Command::Status(args) => status::run(&args, &cli.global).await,
+            Command::Check(args) => check::run(&args, &cli.global).await,
             Command::Verify(args) => verify::run(&args, &cli.global).await,
             Command::Key(args) => key::run(&args, &cli.global),
             Command::Doctor(args) => doctor::run(&args, &cli.global).await,

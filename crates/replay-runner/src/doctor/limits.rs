@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Examination, Finding};
 use crate::engine::Engine;
 use crate::failure::Failure;
-use crate::sandbox::{EtcFiles, Network, Sandbox, Stage, StageEnd, StageRun};
+use crate::sandbox::{Conditions, EtcFiles, Network, Sandbox, Stage, StageEnd, StageRun};
 use crate::state::{Cores, Owner};
 use crate::workspace::{Workspace, WorkspaceError};
 
@@ -100,6 +100,7 @@ impl Probe {
             cpuset: cores.cpuset(),
             user,
             etc,
+            conditions: Conditions::default(),
             secrets: Vec::new(),
             markers: Vec::new(),
             begun: AtomicU32::new(0),

@@ -12,7 +12,7 @@ use bollard::models::{
 use protocol::Limits;
 
 use super::cgroup::StageCgroup;
-use super::{Network, PRIVATE, Sandbox, Stage, WORKSPACE};
+use super::{EnvironmentOrder, Network, PRIVATE, Sandbox, Stage};
 
 /// Allows 278 system calls; refuses namespaces, mounts, keys, bpf, perf,
 /// `io_uring`, `userfaultfd` and every socket family but UNIX and IP.
@@ -44,11 +44,11 @@ impl Sandbox {
     pub(super) fn container(&self, stage: &Stage<'_>, cgroup: &StageCgroup) -> ContainerCreateBody {
         ContainerCreateBody {
             image: Some(self.image.id.clone()),
-            entrypoint: Some(vec!["/bin/sh".to_owned(), "-c".to_owned()]),
+            entrypoint: Some(self.conditions.entrypoint()),
             cmd: Some(vec![stage.command.to_owned()]),
-            working_dir: Some(WORKSPACE.to_owned()),
+            working_dir: Some(self.conditions.workspace.clone()),
             user: Some(self.user.to_string()),
-            hostname: Some("replay".to_owned()),
+            hostname: Some(self.conditions.hostname.clone()),
             env: Some(self.env(stage)),
             // An empty command line, not an absent one, switches off the image's.
             healthcheck: Some(HealthConfig {
@@ -74,7 +74,7 @@ impl Sandbox {
             cap_drop: Some(vec!["ALL".to_owned()]),
             security_opt: Some(vec![
                 "no-new-privileges:true".to_owned(),
-                format!("seccomp={SECCOMP}"),
+                format!("seccomp={}", self.conditions.seccomp(SECCOMP)),
             ]),
             memory: Some(signed(limits.memory.get())),
             // Equal to `memory`: no swap.
@@ -82,6 +82,7 @@ impl Sandbox {
             oom_score_adj: Some(500),
             pids_limit: Some(limits.pids.into()),
             cpuset_cpus: Some(self.cpuset.clone()),
+            nano_cpus: self.conditions.cpu_seconds_per_second.map(nano_cpus),
             shm_size: Some(signed(limits.shared_memory.get())),
             ulimits: Some(vec![
                 // One byte, not none: a core pattern that is a pipe ignores 0 (core(5)).
@@ -110,9 +111,12 @@ impl Sandbox {
 
     fn env(&self, stage: &Stage<'_>) -> Vec<String> {
         let mut variables: Vec<(String, String)> = fixed_env(&self.limits);
-        for (name, value) in &stage.env {
+        for (name, value) in self.conditions.env.iter().chain(&stage.env) {
             variables.retain(|(known, _)| known != name);
             variables.push((name.clone(), value.clone()));
+        }
+        if self.conditions.env_order == EnvironmentOrder::Reversed {
+            variables.reverse();
         }
         let mut env: Vec<String> = Vec::new();
         for name in &self.image.env_names {
@@ -139,7 +143,9 @@ impl Sandbox {
             .image
             .volumes
             .iter()
-            .filter(|path| ![WORKSPACE, PRIVATE].contains(&path.trim_end_matches('/')))
+            .filter(|path| {
+                ![self.conditions.workspace.as_str(), PRIVATE].contains(&path.trim_end_matches('/'))
+            })
             .map(|path| (path.clone(), options(1 << 20)))
             .collect();
         mounts.insert("/tmp".to_owned(), options(self.limits.tmp.get()));
@@ -147,9 +153,17 @@ impl Sandbox {
     }
 
     fn mounts(&self, stage: &Stage<'_>) -> Vec<Mount> {
-        let mut mounts = vec![bind(stage.workspace, WORKSPACE, false)];
-        let etc = self.etc.mounts();
-        mounts.extend(etc.map(|(file, target)| bind(&file, target, true)));
+        let conditions = &self.conditions;
+        let mut mounts = vec![bind(stage.workspace, &conditions.workspace, false)];
+        let usual = self.etc.mounts().into_iter().filter(|(_, target)| {
+            conditions
+                .files
+                .iter()
+                .all(|(_, replaced)| replaced != target)
+        });
+        mounts.extend(usual.map(|(file, target)| bind(&file, target, true)));
+        let files = conditions.files.iter();
+        mounts.extend(files.map(|(file, target)| bind(file, target, true)));
         mounts.extend(stage.private.map(|dir| bind(dir, PRIVATE, true)));
         mounts
     }
@@ -176,6 +190,12 @@ fn ulimit(name: &str, value: u64) -> ResourcesUlimits {
         soft: Some(signed(value)),
         hard: Some(signed(value)),
     }
+}
+
+/// Billionths of a core, as the engine counts them.
+#[expect(clippy::cast_possible_truncation, reason = "no host has so many cores")]
+fn nano_cpus(cores: f64) -> i64 {
+    (cores * 1e9) as i64
 }
 
 /// The engine's integers are signed; no limit that a spec can hold is beyond them.

@@ -2,6 +2,7 @@
 //! ended. The container is dead and removed before this module returns.
 
 pub mod cgroup;
+mod conditions;
 mod config;
 mod etc;
 pub mod output;
@@ -15,6 +16,7 @@ use protocol::Limits;
 
 use crate::engine::{EngineError, Image};
 
+pub use conditions::{AddressRandomisation, Conditions, EnvironmentOrder, Randomness};
 pub use etc::EtcFiles;
 pub use run::{StageEnd, StageRun};
 pub use user::SandboxUser;
@@ -93,6 +95,8 @@ pub struct Sandbox {
     pub user: SandboxUser,
     /// The files of `/etc` that every container gets.
     pub etc: EtcFiles,
+    /// What they find around them.
+    pub conditions: Conditions,
     /// Texts that must not be kept from output, longest first.
     pub secrets: Vec<String>,
     /// What to look for in output.

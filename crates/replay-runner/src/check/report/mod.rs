@@ -1,0 +1,96 @@
+//! What a check found, for a terminal, a script, a test report and a job summary.
+
+mod junit;
+mod markdown;
+mod plot;
+mod text;
+
+pub use junit::junit;
+pub use markdown::markdown;
+pub use text::text;
+
+use super::{Checked, MetricChecked, PROBABILITY, VariationStatus, Verdict};
+use crate::sandbox::output::escape;
+
+/// The verdict in one line.
+fn headline(checked: &Checked) -> String {
+    match checked.verdict {
+        Verdict::Deterministic => format!(
+            "every one of {} runs gave the same outcome and the same metrics",
+            checked.tally.runs
+        ),
+        Verdict::Stable => format!(
+            "the metrics vary, and less than the task tolerates ({})",
+            checked
+                .tolerance
+                .as_ref()
+                .map_or("0", |tolerance| tolerance.as_str())
+        ),
+        Verdict::NotDeterministic if checked.findings.iter().any(|finding| finding.decides) => {
+            "honest validators would disagree".to_owned()
+        }
+        Verdict::NotDeterministic => "the metrics vary by more than the task tolerates".to_owned(),
+    }
+}
+
+const fn word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Deterministic => "DETERMINISTIC",
+        Verdict::Stable => "STABLE",
+        Verdict::NotDeterministic => "NOT DETERMINISTIC",
+    }
+}
+
+const fn status_word(status: VariationStatus) -> &'static str {
+    match status {
+        VariationStatus::Same => "same",
+        VariationStatus::Changed => "CHANGED",
+        VariationStatus::ChangedDetails => "same metrics",
+        VariationStatus::DiffersAnyway => "differs anyway",
+        VariationStatus::MadeSteady => "made steady",
+        VariationStatus::NotMade => "not made",
+    }
+}
+
+/// What would make validators agree on `metric`, as a sentence; nothing for one
+/// that does not vary.
+fn advice(metric: &MetricChecked) -> Option<String> {
+    let best = metric
+        .needed
+        .iter()
+        .min_by(|a, b| a.tolerance_safe.total_cmp(&b.tolerance_safe))?;
+    let percent = PROBABILITY * 100.0;
+    Some(if best.tolerance_estimate > 1.0 {
+        format!(
+            "no tolerance makes honest validators agree with {percent} % probability; remove the cause"
+        )
+    } else {
+        let safe = if best.tolerance_safe > 1.0 {
+            "no less than 1, so few runs measured it: try --runs 20".to_owned()
+        } else {
+            format!(
+                "{:.2} to be safe after {} runs",
+                rounded_up(best.tolerance_safe),
+                metric.values.len()
+            )
+        };
+        format!(
+            "honest validators agree with {percent} % probability with repeats = {} and metric_tolerance = {:.4} ({safe})",
+            best.repeats, best.tolerance_estimate
+        )
+    })
+}
+
+/// To two decimals, never down.
+fn rounded_up(value: f64) -> f64 {
+    (value * 100.0).ceil() / 100.0
+}
+
+/// A text of a submission or task for one line of a report.
+fn one_line(text: &str, longest: usize) -> String {
+    let inert = escape(text.as_bytes()).replace(['\n', '\t'], " ");
+    match inert.char_indices().nth(longest) {
+        Some((end, _)) => format!("{}…", &inert[..end]),
+        None => inert,
+    }
+}
