@@ -3,12 +3,13 @@
 //! The coordinator is not trusted: a task that breaks the rules for tasks is
 //! refused before anything of it becomes a path, a command or a limit.
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use protocol::limits::Bytes;
 use protocol::paths::escaped;
 use protocol::task::{ArtifactRules, CompetitionMode};
 use protocol::{CommitId, Task};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::client::Id;
@@ -96,8 +97,7 @@ impl ServedTask {
             bail!("the coordinator serves a task that is no JSON object");
         };
         let name = shown(&served["slug"]);
-        let extra: Served = serde_json::from_value(served.clone())
-            .map_err(|error| anyhow::anyhow!("task {name}: {}", plain(&error.to_string())))?;
+        let extra: Served = from_value(&name, served.clone())?;
         let mut known = Map::new();
         for field in TASK_FIELDS {
             // Nulls are how a coordinator writes what a task does not have.
@@ -105,8 +105,7 @@ impl ServedTask {
                 known.insert((*field).to_owned(), value.clone());
             }
         }
-        let mut task: Task = serde_json::from_value(known.into())
-            .map_err(|error| anyhow::anyhow!("task {name}: {}", plain(&error.to_string())))?;
+        let mut task: Task = from_value(&name, known.into())?;
         let default = ArtifactRules::default();
         task.artifact = ArtifactRules {
             required: extra.artifact_required,
@@ -162,6 +161,12 @@ impl ServedTask {
     pub(crate) fn is_decided_by_peers(&self) -> bool {
         self.task.competition_mode == CompetitionMode::PeerEvaluation
     }
+}
+
+/// Reads a part of a task, and names the field that is wrong.
+fn from_value<T: DeserializeOwned>(name: &str, value: Value) -> anyhow::Result<T> {
+    serde_path_to_error::deserialize(value)
+        .map_err(|error| anyhow!("task {name}: {}", plain(&error.to_string())))
 }
 
 /// A stranger's value for a message.

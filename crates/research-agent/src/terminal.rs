@@ -4,6 +4,8 @@ use std::io::{self, IsTerminal as _, Write as _};
 
 use serde::Serialize;
 
+use crate::client::answers::Metrics;
+
 /// For whom standard output is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Output {
@@ -59,6 +61,14 @@ pub(crate) fn plain(text: &str) -> String {
 fn steers(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+/// Metrics behind a sentence.
+pub(crate) fn in_one_line(metrics: &Metrics) -> String {
+    let each = metrics
+        .iter()
+        .map(|(name, value)| format!("  {} = {value}", plain(name)));
+    each.collect()
 }
 
 /// Columns as wide as their widest cell; all but the last are cut at `widest`.

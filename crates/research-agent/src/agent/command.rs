@@ -8,16 +8,12 @@ use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use nix::sys::signal::{Signal, killpg};
-use nix::unistd::Pid;
-use tokio::process::{Child, Command};
+use tokio::process::Command;
 use tokio_util::sync::CancellationToken;
 
 use super::AgentError;
+use super::group::Group;
 use crate::workspace::Workspace;
-
-/// How long a group has between being asked to end and being killed.
-const GRACE: Duration = Duration::from_secs(3);
 
 /// Variables of this program that an agent has no use for.
 const SECRETS: &[&str] = &["HOTKEY_MNEMONIC", "BITSOTA_LLM_API_KEY"];
@@ -59,10 +55,7 @@ impl CommandAgent {
             command.env_remove(secret);
         }
         let mut child = command.spawn().map_err(failed)?;
-        let group = child
-            .id()
-            .and_then(|id| i32::try_from(id).ok())
-            .map(Pid::from_raw);
+        let group = child.id().and_then(Group::led_by);
         let ended = tokio::select! {
             status = child.wait() => Ok(status.map_err(failed)?),
             () = tokio::time::sleep(self.limit) => Err(AgentError::TimedOut(self.limit.as_secs_f64())),
@@ -70,22 +63,17 @@ impl CommandAgent {
         };
         // Also after a good end: what it left in the background must not change
         // the files while they are measured.
-        end_group(group, &mut child, ended.is_err()).await;
+        if let Some(group) = group {
+            if ended.is_err() {
+                group.ask_to_end().await;
+            }
+            group.kill().await;
+        }
         match ended? {
             status if status.success() => Ok(()),
             status => Err(AgentError::Failed(describe(status))),
         }
     }
-}
-
-async fn end_group(group: Option<Pid>, child: &mut Child, ask_first: bool) {
-    let Some(group) = group else { return };
-    if ask_first && killpg(group, Signal::SIGTERM).is_ok() {
-        // Ended or not, the rest of the group is killed next.
-        let _ = tokio::time::timeout(GRACE, child.wait()).await;
-    }
-    let _ = killpg(group, Signal::SIGKILL);
-    let _ = child.wait().await;
 }
 
 fn describe(status: ExitStatus) -> String {
@@ -172,7 +160,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let workspace = Workspace::at(directory.path()).unwrap();
         let cancel = CancellationToken::new();
-        let minute = Duration::from_secs(60);
+        let minute = Duration::from_mins(1);
         let run = async |template: &str| agent(template, minute).attempt(&workspace, &cancel).await;
         assert!(
             run("test -z \"${HOTKEY_MNEMONIC+x}\" && touch {submission_path_quoted}")
@@ -214,7 +202,7 @@ mod tests {
     async fn what_an_agent_leaves_in_the_background_is_killed_at_its_end() {
         let directory = tempfile::tempdir().unwrap();
         let workspace = Workspace::at(directory.path()).unwrap();
-        let command = agent("sleep 1000 & echo $! > pid", Duration::from_secs(60));
+        let command = agent("sleep 1000 & echo $! > pid", Duration::from_mins(1));
         command
             .attempt(&workspace, &CancellationToken::new())
             .await

@@ -3,6 +3,7 @@
 //! changes are worth, the sandbox measures.
 
 pub(crate) mod command;
+mod group;
 pub(crate) mod model;
 mod prompt;
 mod reply;

@@ -118,7 +118,7 @@ impl ModelAgent {
                     retry_after,
                     problem,
                 }) => {
-                    wait = retry_after.unwrap_or(wait * 2).min(Duration::from_secs(60));
+                    wait = retry_after.unwrap_or(wait * 2).min(Duration::from_mins(1));
                     problem
                 }
             };
@@ -141,14 +141,8 @@ impl ModelAgent {
         if let Some(key) = &self.key {
             request = request.bearer_auth(key.as_str());
         }
-        let mut response = match request.send().await {
-            Ok(response) => response,
-            Err(_) => {
-                return Ok(Err(NotNow::because(
-                    "could not be reached".to_owned(),
-                    None,
-                )));
-            }
+        let Ok(mut response) = request.send().await else {
+            return Ok(Err(NotNow::because("could not be reached", None)));
         };
         let status = response.status().as_u16();
         let retry_after = response
@@ -167,10 +161,7 @@ impl ModelAgent {
                 Ok(Some(chunk)) => answer.extend_from_slice(&chunk),
                 Ok(None) => break,
                 Err(_) => {
-                    return Ok(Err(NotNow::because(
-                        "broke its answer off".to_owned(),
-                        None,
-                    )));
+                    return Ok(Err(NotNow::because("broke its answer off", None)));
                 }
             }
         }
@@ -199,9 +190,9 @@ struct NotNow {
 }
 
 impl NotNow {
-    fn because(problem: String, retry_after: Option<Duration>) -> Self {
+    fn because(problem: impl Into<String>, retry_after: Option<Duration>) -> Self {
         Self {
-            problem,
+            problem: problem.into(),
             retry_after,
         }
     }

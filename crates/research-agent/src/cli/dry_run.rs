@@ -36,7 +36,7 @@ pub(crate) struct DryRunArgs {
     #[arg(long, conflicts_with = "artifact")]
     baseline: bool,
 
-    /// A local file in place of the artifact_uri in submission.json
+    /// A local file in place of the artifact that submission.json names
     #[arg(long, value_name = "FILE")]
     artifact: Option<PathBuf>,
 
@@ -121,27 +121,31 @@ fn artifact(
 }
 
 /// The report in a few lines.
-pub(super) fn tell(report: &Report) -> String {
-    let mut text = format!(
+fn tell(report: &Report) -> String {
+    let mut lines = vec![format!(
         "{} {}",
         report.status.to_string().to_uppercase(),
         report.code
-    );
+    )];
     if report.status != Status::Accepted {
-        text += &format!("\n  {}", plain(&report.message));
-        if let Some(stage) = report
-            .stages
-            .iter()
-            .rfind(|stage| !stage.name.ends_with("(baseline)"))
-        {
-            let lines: Vec<&str> = stage.output.lines().collect();
-            for line in &lines[lines.len().saturating_sub(12)..] {
-                text += &format!("\n    {}", plain(line));
-            }
-        }
+        lines.push(format!("  {}", plain(&report.message)));
+        lines.extend(end_of_output(report));
     }
-    for (name, value) in &report.observed_metrics {
-        text += &format!("\n  {} = {value}", plain(name));
-    }
-    text + &format!("\n  {:.2} s", report.timing.total_seconds)
+    let metrics = report.observed_metrics.iter();
+    lines.extend(metrics.map(|(name, value)| format!("  {} = {value}", plain(name))));
+    lines.push(format!("  {:.2} s", report.timing.total_seconds));
+    lines.join("\n")
+}
+
+/// The last lines of the stage that failed.
+fn end_of_output(report: &Report) -> Vec<String> {
+    const LINES: usize = 12;
+    let mut stages = report.stages.iter();
+    let failed = stages.rfind(|stage| !stage.name.ends_with("(baseline)"));
+    let lines: Vec<&str> = failed.map_or("", |stage| &stage.output).lines().collect();
+    let shown = &lines[lines.len().saturating_sub(LINES)..];
+    shown
+        .iter()
+        .map(|line| format!("    {}", plain(line)))
+        .collect()
 }

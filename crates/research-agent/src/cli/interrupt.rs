@@ -6,15 +6,16 @@ use tokio_util::sync::CancellationToken;
 /// Cancels `cancel` at the first SIGINT or SIGTERM. At the second the program
 /// ends at once; the next start cleans up after it.
 pub(super) fn cancel_on_signal(cancel: &CancellationToken) {
+    // Here and not in the task: a signal right after the start counts, too.
+    let streams = (
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::terminate()),
+    );
+    let (Ok(mut interrupt), Ok(mut terminate)) = streams else {
+        return;
+    };
     let cancel = cancel.clone();
     tokio::spawn(async move {
-        let streams = (
-            signal(SignalKind::interrupt()),
-            signal(SignalKind::terminate()),
-        );
-        let (Ok(mut interrupt), Ok(mut terminate)) = streams else {
-            return;
-        };
         for count in 0.. {
             tokio::select! {
                 _ = interrupt.recv() => {}

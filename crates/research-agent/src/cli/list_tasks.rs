@@ -60,13 +60,13 @@ fn row(task: &Value) -> Vec<String> {
         Some("maximize") => "↑",
         _ => "",
     };
-    let mut metric = format!("{} {}", text("metric_name"), arrow("metric_direction"));
+    let metric = |name: &str, direction: &str| format!("{} {}", text(name), arrow(direction));
+    let mut metrics = vec![metric("metric_name", "metric_direction")];
     if task["secondary_metric_name"].is_string() {
-        metric += &format!(
-            ", {} {}",
-            text("secondary_metric_name"),
-            arrow("secondary_metric_direction")
-        );
+        metrics.push(metric(
+            "secondary_metric_name",
+            "secondary_metric_direction",
+        ));
     }
     let seconds = task["time_budget_seconds"]
         .as_u64()
@@ -75,7 +75,7 @@ fn row(task: &Value) -> Vec<String> {
         text("slug"),
         state,
         text("competition_mode"),
-        metric,
+        metrics.join(", "),
         seconds,
         text("title"),
     ]

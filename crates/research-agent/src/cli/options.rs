@@ -279,6 +279,11 @@ pub(super) enum ParticipationStyle {
     Pool,
 }
 
+const AGENT_COMMAND_HELP: &str = "\
+A shell command that changes the repository and writes submission.json, with the placeholders \
+{workspace_dir_quoted} {repo_dir_quoted} {intro_path_quoted} {submission_path_quoted} \
+{submission_result_path_quoted}";
+
 /// How the research is done.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Mining")]
@@ -291,14 +296,17 @@ pub(super) struct MiningArgs {
     #[arg(long, value_name = "DIR", default_value = "bitsota-workspaces")]
     pub(super) workspace_root: PathBuf,
 
-    /// A shell command that changes the repository and writes submission.json, with the placeholders
-    /// {workspace_dir_quoted} {repo_dir_quoted} {intro_path_quoted} {submission_path_quoted}
-    /// {submission_result_path_quoted}
-    #[arg(long, value_name = "COMMAND", conflicts_with_all = ["llm_base_url", "llm_model"])]
+    /// A program that changes the repository.
+    #[arg(long, value_name = "COMMAND", help = AGENT_COMMAND_HELP, conflicts_with_all = ["llm_base_url", "llm_model"])]
     agent_command: Option<String>,
 
-    /// An OpenAI-compatible endpoint, such as https://api.example/v1
-    #[arg(long, value_name = "URL", requires = "llm_model")]
+    /// An OpenAI-compatible endpoint.
+    #[arg(
+        long,
+        value_name = "URL",
+        help = "An OpenAI-compatible endpoint, such as https://api.example/v1",
+        requires = "llm_model"
+    )]
     llm_base_url: Option<String>,
 
     /// The model's name there

@@ -70,14 +70,7 @@ fn new(args: &WalletNewArgs) -> Done {
 
 fn show(args: &WalletShowArgs) -> Done {
     let address = args.wallet.keypair()?.hotkey();
-    let public = format!(
-        "0x{}",
-        address
-            .as_bytes()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect::<String>()
-    );
+    let public = format!("0x{}", hex::encode(address.as_bytes()));
     let shown = json!({"ss58_address": address, "public_key": public});
     Output::new(args.json).print(&shown, |_| {
         format!("hotkey      {address}\npublic key  {public}")

@@ -10,7 +10,7 @@ use super::options::NetworkArgs;
 use crate::client::answers::{Detail, Metrics};
 use crate::client::{Client, Id};
 use crate::failure::{Done, Ended, Failure};
-use crate::terminal::{Output, plain};
+use crate::terminal::{Output, in_one_line, plain};
 
 /// Follow a submission until validators have decided
 #[derive(Debug, Args)]
@@ -48,17 +48,14 @@ pub(super) async fn run(args: &WatchArgs, cancel: &CancellationToken) -> Done {
         Duration::from_secs(args.interval_seconds),
         cancel,
     );
-    let decided = match args.patience_seconds {
+    let decided = match args.patience_seconds.map(Duration::from_secs) {
         None => following.await?,
-        Some(seconds) => {
-            match tokio::time::timeout(Duration::from_secs(seconds), following).await {
-                Ok(decided) => decided?,
-                Err(_) => {
-                    let message = format!("{} is not decided after {seconds} s", args.submission);
-                    return Err(Failure::Broken(anyhow::anyhow!(message)));
-                }
-            }
-        }
+        Some(patience) => tokio::time::timeout(patience, following)
+            .await
+            .map_err(|_| {
+                let seconds = patience.as_secs();
+                anyhow::anyhow!("{} is not decided after {seconds} s", args.submission)
+            })??,
     };
     Output::new(args.json).print(&decided, verdict)?;
     Ok(match decided.submission.status.as_str() {
@@ -111,10 +108,5 @@ fn verdict(detail: &Detail) -> String {
 }
 
 fn metrics(metrics: Option<&Metrics>) -> String {
-    let Some(metrics) = metrics else {
-        return String::new();
-    };
-    metrics.iter().fold(String::new(), |text, (name, value)| {
-        format!("{text}  {} = {value}", plain(name))
-    })
+    metrics.map(in_one_line).unwrap_or_default()
 }

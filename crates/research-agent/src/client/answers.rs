@@ -18,8 +18,8 @@ pub(crate) struct Claim {
     pub(crate) id: Id,
     pub(crate) task_id: Id,
     pub(crate) miner_hotkey: Hotkey,
-    #[serde(default)]
-    pub(crate) claim_description: String,
+    #[serde(default, rename = "claim_description")]
+    pub(crate) description: String,
     pub(crate) status: String,
     pub(crate) expires_at: String,
     #[serde(default)]

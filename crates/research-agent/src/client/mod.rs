@@ -115,10 +115,15 @@ impl<'a> Call<'a> {
 impl Answer {
     /// The JSON in it.
     pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, ClientError> {
-        serde_json::from_slice(&self.body).map_err(|error| ClientError::Unexpected {
+        let mut json = serde_json::Deserializer::from_slice(&self.body);
+        let unexpected = |problem: String| ClientError::Unexpected {
             what: self.what.clone(),
-            problem: crate::terminal::plain(&error.to_string()),
-        })
+            problem: crate::terminal::plain(&problem),
+        };
+        let value = serde_path_to_error::deserialize(&mut json)
+            .map_err(|error| unexpected(error.to_string()))?;
+        json.end().map_err(|error| unexpected(error.to_string()))?;
+        Ok(value)
     }
 
     /// The text in it.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// The longest wait between two attempts, whatever the coordinator asks for.
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_mins(1);
 
 /// How often a request is sent, and how long to wait in between.
 #[derive(Debug, Clone, Copy)]

@@ -106,9 +106,10 @@ fn show_disclaimer(client: &Client, claim: &Claim) {
     else {
         return;
     };
-    let url = match disclaimer.url.starts_with('/') {
-        true => client.address(&disclaimer.url),
-        false => plain(&disclaimer.url),
+    let url = if disclaimer.url.starts_with('/') {
+        client.address(&disclaimer.url)
+    } else {
+        plain(&disclaimer.url)
     };
     eprintln!(
         "{}: {} ({url})",

@@ -5,7 +5,7 @@ use protocol::{Report, Status};
 use serde::Serialize;
 
 use crate::client::answers::Metrics;
-use crate::terminal::plain;
+use crate::terminal::{in_one_line, plain};
 
 /// How much of a failed stage's output an agent is shown.
 const OUTPUT_BYTES: usize = 8 * 1024;
@@ -65,27 +65,23 @@ impl Feedback {
 
     /// For a model.
     pub(super) fn for_agent(&self) -> String {
-        let mut text = format!("It ended with {}: {}", self.status, self.message);
-        for (name, value) in &self.observed_metrics {
-            text += &format!("\n{name} = {value}");
-        }
+        let mut lines = vec![format!("It ended with {}: {}", self.status, self.message)];
+        let metrics = self.observed_metrics.iter();
+        lines.extend(metrics.map(|(name, value)| format!("{name} = {value}")));
         if !self.output.is_empty() {
-            text += &format!("\nThe end of its output:\n{}", self.output);
+            lines.push("The end of its output:".to_owned());
+            lines.push(self.output.clone());
         }
-        text
+        lines.join("\n")
     }
 
     /// For a person, in one line.
     pub(super) fn tell(&self) {
-        let metrics = self.observed_metrics.iter();
-        let metrics = metrics.fold(String::new(), |text, (name, value)| {
-            format!("{text}  {} = {value}", plain(name))
-        });
+        let metrics = in_one_line(&self.observed_metrics);
+        let message = plain(&self.message);
         eprintln!(
-            "attempt {}: {}: {}{metrics}",
-            self.attempt,
-            self.status,
-            plain(&self.message)
+            "attempt {}: {}: {message}{metrics}",
+            self.attempt, self.status
         );
     }
 }

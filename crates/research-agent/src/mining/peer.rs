@@ -104,9 +104,10 @@ impl Peer<'_> {
         let Err(error) = said else { return said };
         // The answer to an earlier attempt was lost: what was said is there.
         let me = self.keypair.hotkey().to_string();
-        let there = match error.is_status(409) {
-            true => self.client.peer_evaluations(submission).await?,
-            false => Vec::new(),
+        let there = if error.is_status(409) {
+            self.client.peer_evaluations(submission).await?
+        } else {
+            Vec::new()
         };
         let mine = there
             .into_iter()

@@ -2,7 +2,7 @@
 //! or whoever wrote the repository. The kernel keeps every step below the
 //! directory and off symbolic links.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 
@@ -65,7 +65,7 @@ pub(crate) fn remove(root: &Path, path: &str) -> io::Result<()> {
 }
 
 fn open(root: &Path, path: &str, flags: OFlags, mode: Mode) -> io::Result<File> {
-    let root = File::from(fs::File::open(root)?);
+    let root = File::open(root)?;
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
     Ok(File::from(rustix::fs::openat2(
         &root,
@@ -78,6 +78,8 @@ fn open(root: &Path, path: &str, flags: OFlags, mode: Mode) -> io::Result<File> 
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::json;
 
 use super::coordinator::{Coordinator, key};
-use super::program::{ADDRESS, Bench, Ran};
+use super::program::{ADDRESS, Bench};
 use super::repository::Repository;
 
 /// A workspace for the task `numbers`, as `init` makes it.
@@ -187,46 +187,4 @@ async fn claims_are_listed_cancelled_and_given_back_when_a_submission_is_refused
     refused.refused(3, "implemented_submission_id");
     assert!(refused.err.contains("is given back"), "{}", refused.err);
     assert_eq!(bench.run(&["claims"]).json(0), json!([]));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_interrupted_watch_ends_with_its_own_status() {
-    let (coordinator, repository) = (Coordinator::start(), Repository::new());
-    let bench = workspace(&coordinator, &repository).await;
-    write_submission(&bench);
-    fs::write(bench.path().join("numbers/repo/src/value.txt"), "3\n").unwrap();
-    let submitted = bench.run(&["submit", "numbers"]).json(0);
-    let mut command = bench.command(&[
-        "watch",
-        submitted["id"].as_str().unwrap(),
-        "--interval-seconds",
-        "600",
-    ]);
-    let child = command
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
-    let pid = nix::unistd::Pid::from_raw(child.id().try_into().unwrap());
-    // The handler is there once the program sleeps in its first interval; a
-    // signal before that would end it with the same meaning, and no status.
-    wait_until_idle(child.id());
-    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
-    let ended = Ran::read(child.wait_with_output().unwrap());
-    ended.refused(130, "interrupted");
-}
-
-/// Waits until the process has made a connection and holds it idle.
-fn wait_until_idle(pid: u32) {
-    let sockets = || {
-        let entries = fs::read_dir(format!("/proc/{pid}/fd")).unwrap();
-        let links = entries.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
-        links
-            .filter(|link| link.to_string_lossy().starts_with("socket:"))
-            .count()
-    };
-    // Two are the signal pipe's; the third is the coordinator's.
-    while sockets() < 3 {
-        std::thread::yield_now();
-    }
 }

@@ -1,6 +1,7 @@
 //! Coordinators that lie, flood, stall or fall ill.
 
 use std::fs;
+use std::process::Stdio;
 
 use axum::body::{Body, Bytes};
 use protocol::auth::{DEFAULT_WINDOW_SECONDS, Headers, Request};
@@ -11,7 +12,7 @@ use super::program::{Bench, Ran, WORDS};
 
 fn task() -> Value {
     json!({
-        "id": "67e55044-10b1-426f-9247-bb680e5fe0c8", "slug": "numbers", "title": "t", "brief": "",
+        "id": "67e55044-10b1-426f-9247-bb680e5fe0c8", "slug": "numbers", "title": "Numbers", "brief": "",
         "repository": "https://127.0.0.1:1/t.git", "base_ref": "main", "base_commit_sha": "1".repeat(40),
         "benchmark_command": "true", "allowed_patch_paths": ["src"], "metric_name": "score",
         "metric_direction": "maximize", "time_budget_seconds": 5, "task_state": "live",
@@ -228,5 +229,34 @@ async fn a_password_in_an_address_and_words_on_the_command_line_are_never_printe
             shown.out
         );
         assert_eq!(shown.status, 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interrupted_wait_ends_at_once_with_its_own_status() {
+    let id = "67e55044-10b1-426f-9247-bb680e5fe0c8";
+    for busy in [false, true] {
+        let liar = Liar::start(move |_, _| {
+            let pending = json!({"id": id, "task_id": id, "status": "pending_verification", "miner_hotkey": super::program::ADDRESS});
+            let status = if busy { 503 } else { 200 };
+            answer(status, &[("Retry-After", "600")], pending.to_string())
+        })
+        .await;
+        let bench = Bench::new(&liar.url);
+        let mut command = bench.command(&["watch", id, "--interval-seconds", "600"]);
+        let child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // It listens for signals before it asks for anything.
+        while liar.asked().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        let pid = nix::unistd::Pid::from_raw(child.id().try_into().unwrap());
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
+        let ended =
+            tokio::task::spawn_blocking(move || Ran::read(child.wait_with_output().unwrap()));
+        ended.await.unwrap().refused(130, "interrupted");
     }
 }

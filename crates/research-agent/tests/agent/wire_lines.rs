@@ -1,6 +1,8 @@
 //! The command lines of `WIRE.md` §5, as existing scripts write them.
 
 use std::fs;
+use std::path::Path;
+use std::process::Command;
 
 use serde_json::{Value, json};
 
@@ -11,143 +13,127 @@ use super::repository::Repository;
 /// Wallets that the network's own wallet wrote.
 const WALLETS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../wallet/tests/data/wallets");
 
-#[tokio::test(flavor = "multi_thread")]
-async fn every_command_line_that_scripts_have_works_unchanged() {
-    let (coordinator, repository) = (Coordinator::start(), Repository::new());
-    let task = coordinator
-        .task(&repository.path, "numbers", |task| {
-            task["competition_mode"] = json!("centerless")
-        })
-        .await;
-    let (task_id, url) = (task["id"].as_str().unwrap(), coordinator.url.as_str());
-    let bench = Bench::new(url);
-    let run = |line: &[&str]| Ran::of(bench.bare(line));
+/// A script's surroundings: a task, a repository with changes, and variables.
+struct Script {
+    coordinator: Coordinator,
+    repository: Repository,
+    bench: Bench,
+    task_id: String,
+}
 
-    // list-tasks: a JSON array on standard output.
-    let listed = run(&["list-tasks", "--coordinator-url", url]).json(0);
-    assert_eq!(listed[0]["slug"], "numbers");
-    assert_eq!(
-        listed[0],
-        coordinator.get(&format!("/api/v1/tasks/{task_id}")).await
-    );
-
-    // signed-request, with each way to name a hotkey.
-    let claim_path = format!("/api/v1/tasks/{task_id}/claim");
-    let body = r#"{"claim_description": "a larger number"}"#;
-    let by_words = ["--hotkey-mnemonic", WORDS];
-    let by_wallet = [
-        "--wallet-name",
-        "miner",
-        "--wallet-hotkey",
-        "first",
-        "--wallet-path",
-        WALLETS,
-    ];
-    let mut claims = Vec::new();
-    for wallet in [&by_words[..], &by_wallet[..]] {
-        let line = [
-            "signed-request",
-            "--coordinator-url",
-            url,
-            "--method",
-            "POST",
-            "--path",
-            &claim_path,
-            "--body",
-            body,
-        ];
-        let claim = run(&[&line[..], wallet].concat()).json(0);
-        assert_eq!(claim["miner_hotkey"], ADDRESS);
-        claims.push(claim["id"].as_str().unwrap().to_owned());
+impl Script {
+    async fn new() -> Self {
+        let (coordinator, repository) = (Coordinator::start(), Repository::new());
+        let task = coordinator
+            .task(&repository.path, "numbers", |task| {
+                task["competition_mode"] = json!("centerless");
+            })
+            .await;
+        let bench = Bench::new(&coordinator.url);
+        let file = json!({"summary": "s", "claimed_metrics": {"score": 2.0}, "proposed_idea": "i", "execution_log": "l"});
+        fs::write(bench.path().join("submission.json"), file.to_string()).unwrap();
+        Self {
+            task_id: task["id"].as_str().unwrap().to_owned(),
+            coordinator,
+            repository,
+            bench,
+        }
     }
 
-    // submit-workspace: the repository as it is, with and without --base-ref.
-    fs::write(repository.path.join("src/value.txt"), "2\n").unwrap();
-    let file = json!({"summary": "s", "claimed_metrics": {"score": 2.0}, "proposed_idea": "i", "execution_log": "l"});
-    fs::write(bench.path().join("submission.json"), file.to_string()).unwrap();
-    let repo = repository.path.to_str().unwrap();
-    let line = [
-        "submit-workspace",
-        "--coordinator-url",
-        url,
-        "--claim-id",
-        &claims[0],
-        "--repo-dir",
-        repo,
-        "--submission-file",
-        "submission.json",
-    ];
-    let submitted = run(&[&line[..], &by_words].concat()).json(0);
-    assert_eq!(submitted["status"], "pending_verification");
-    fs::write(repository.path.join("src/value.txt"), "3\n").unwrap();
-    let line = [
-        "submit-workspace",
-        "--coordinator-url",
-        url,
-        "--claim-id",
-        &claims[1],
-        "--repo-dir",
-        repo,
-        "--submission-file",
-        "submission.json",
-        "--base-ref",
-        "main",
-    ];
-    let submitted = run(&[&line[..], &by_wallet].concat()).json(0);
-    assert_eq!(submitted["base_ref"], "main");
+    /// Runs one line of a shell script.
+    fn line(&self, line: &str) -> Ran {
+        let program = Path::new(env!("CARGO_BIN_EXE_bitsota-research-agent"));
+        let mut command = Command::new("/bin/sh");
+        command
+            .args(["-e", "-c", line])
+            .current_dir(self.bench.path())
+            .env(
+                "PATH",
+                format!("{}:/usr/bin:/bin", program.parent().unwrap().display()),
+            )
+            .env("HOME", self.bench.path().join("home"))
+            .env("REPLAY_RUNNER_STATE", self.bench.path().join("state"))
+            .env("URL", &self.coordinator.url)
+            .env("TASK", &self.task_id)
+            .env("REPO", &self.repository.path)
+            .env("WORDS", WORDS)
+            .env("WALLETS", WALLETS);
+        Ran::of(command)
+    }
+}
 
-    // mine-once and loop, with everything that is common to them.
-    let agent = "cd {repo_dir_quoted} && echo 9 > src/value.txt && cp {workspace_dir_quoted}/../../submission.json {submission_path_quoted} && test -f {intro_path_quoted} && test ! -e {submission_result_path_quoted}";
-    let common = [
-        "--coordinator-url",
-        url,
-        "--wallet-name",
-        "miner",
-        "--wallet-hotkey",
-        "first",
-        "--wallet-path",
-        WALLETS,
-        "--workspace-root",
-        "work",
-        "--participation-style",
-        "pool",
-        "--agent-command",
-        agent,
-        "--repository",
-        repo,
-    ];
-    let mined = run(&[&["mine-once", "--task-id", task_id][..], &common].concat());
+/// Claims by a signed request, and gives the claim's id.
+fn claim(script: &Script, wallet: &str) -> String {
+    let line = format!(
+        "bitsota-research-agent signed-request --coordinator-url $URL --method POST \
+         --path /api/v1/tasks/$TASK/claim --body '{{\"claim_description\": \"a larger number\"}}' {wallet}"
+    );
+    let claim = script.line(&line).json(0);
+    assert_eq!(claim["miner_hotkey"], ADDRESS);
+    claim["id"].as_str().unwrap().to_owned()
+}
+
+const BY_WORDS: &str = "--hotkey-mnemonic \"$WORDS\"";
+const BY_WALLET: &str = "--wallet-name miner --wallet-hotkey first --wallet-path $WALLETS";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_lines_of_a_script_that_lists_claims_and_submits_work_unchanged() {
+    let script = Script::new().await;
+    let listed = script
+        .line("bitsota-research-agent list-tasks --coordinator-url $URL")
+        .json(0);
+    let task = script
+        .coordinator
+        .get(&format!("/api/v1/tasks/{}", script.task_id))
+        .await;
+    assert_eq!(listed, json!([task]));
+    for (wallet, base, sent_base) in [
+        (BY_WORDS, "", script.repository.commit.as_str()),
+        (BY_WALLET, "--base-ref main", "main"),
+    ] {
+        let claim = claim(&script, wallet);
+        let line = format!(
+            "echo {wallet} | wc -c > $REPO/src/value.txt; bitsota-research-agent submit-workspace --coordinator-url $URL \
+             --claim-id {claim} --repo-dir $REPO --submission-file submission.json {base} {wallet}"
+        );
+        let submitted = script.line(&line).json(0);
+        assert_eq!(submitted["status"], "pending_verification");
+        assert_eq!(submitted["base_ref"], sent_base);
+        assert_eq!(submitted["claim_id"], claim);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_lines_of_a_script_that_mines_loops_and_evaluates_work_unchanged() {
+    let script = Script::new().await;
+    let agent = "--agent-command 'cd {repo_dir_quoted} && echo $$ > src/value.txt \
+        && cp {workspace_dir_quoted}/../../submission.json {submission_path_quoted} \
+        && test -f {intro_path_quoted} && test ! -e {submission_result_path_quoted}'";
+    let common = format!(
+        "--coordinator-url $URL {BY_WALLET} --workspace-root work --participation-style pool {agent}"
+    );
+    // The one addition: this task's repository is a directory, which no coordinator may name.
+    let mirror = "--repository $REPO";
+    let mined = script.line(&format!(
+        "bitsota-research-agent mine-once --task-id $TASK {common} {mirror}"
+    ));
     assert_eq!(mined.json(0)["status"], "submitted", "{mined:#?}");
-    let looped = run(&[
-        &[
-            "loop",
-            "--cycles",
-            "1",
-            "--interval-seconds",
-            "5",
-            "--allow-peer-evaluation",
-            "--task-slug",
-            "numbers",
-            "--max-attempts",
-            "1",
-        ][..],
-        &common,
-    ]
-    .concat());
+
+    let looped = script.line(&format!(
+        "bitsota-research-agent loop --cycles 1 --interval-seconds 5 --allow-peer-evaluation --task-slug numbers {common} {mirror}"
+    ));
     assert_eq!(looped.status, 0, "{looped:#?}");
     let printed: Vec<Value> = serde_json::Deserializer::from_str(&looped.out)
         .into_iter()
         .collect::<Result<_, _>>()
         .unwrap();
-    assert_eq!(printed[0]["status"], "idle", "{looped:#?}");
-    assert_eq!(printed[1]["status"], "submitted", "{looped:#?}");
+    let statuses: Vec<&str> = printed
+        .iter()
+        .map(|one| one["status"].as_str().unwrap())
+        .collect();
+    assert_eq!(statuses, ["idle", "submitted"], "{looped:#?}");
 
-    // peer-evaluate-once: nothing waits, and that is no error.
-    let peer = run(&[
-        &["peer-evaluate-once", "--participation-style", "direct"][..],
-        &common[..8],
-    ]
-    .concat());
+    let peer = script.line(&format!("bitsota-research-agent peer-evaluate-once --participation-style direct --coordinator-url $URL {BY_WALLET}"));
     assert_eq!(peer.json(0)["status"], "idle");
 }
 
