@@ -13,11 +13,23 @@ pub(crate) enum Failure {
     #[error("{0}")]
     Refused(String),
     /// Something does not work.
-    #[error("{0:#}")]
+    #[error("{}", told(.0))]
     Broken(anyhow::Error),
     /// Somebody pressed Ctrl-C.
     #[error("interrupted")]
     Interrupted,
+}
+
+/// The error and its causes, each said once: many repeat what lies below them.
+fn told(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1) {
+        let cause = cause.to_string();
+        if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
 }
 
 /// What a command gives back.
@@ -80,7 +92,9 @@ impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
         match error {
             ClientError::Interrupted => Self::Interrupted,
-            ClientError::Address { .. } => Self::Usage(error.to_string()),
+            ClientError::Address { .. } | ClientError::Unsigned(_) => {
+                Self::Usage(error.to_string())
+            }
             ClientError::Refused { .. } => Self::Refused(error.to_string()),
             error => Self::Broken(error.into()),
         }

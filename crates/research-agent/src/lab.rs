@@ -10,12 +10,12 @@ use protocol::task::TaskFile;
 use replay_runner::artifact::LocalFiles;
 use replay_runner::checkout::Source;
 use replay_runner::host::{Host, HostOptions};
-use replay_runner::progress::Silent;
 use replay_runner::replay::replay;
 use replay_runner::spec::{Request, Submission};
 use replay_runner::state::State;
 use tokio_util::sync::CancellationToken;
 
+use crate::progress::Told;
 use crate::task::ServedTask;
 
 /// What a miner says about replays on this machine.
@@ -91,7 +91,7 @@ impl Lab {
             base_ref: Some(task.base_ref()?),
             submission,
         };
-        let replayed = replay(&self.host, &request, &Silent, &self.cancel).await;
+        let replayed = replay(&self.host, &request, &Told, &self.cancel).await;
         Ok(replayed.report)
     }
 

@@ -8,6 +8,7 @@ mod failure;
 mod gate;
 mod lab;
 mod mining;
+mod progress;
 mod submission_file;
 mod task;
 mod terminal;
@@ -18,5 +19,8 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 fn main() -> ExitCode {
+    // The hotkey is in memory: a crash shall not write it to a disk, and no other
+    // process of this user shall read it. Where the kernel refuses, so be it.
+    let _ = nix::sys::prctl::set_dumpable(false);
     cli::run(cli::Cli::parse())
 }

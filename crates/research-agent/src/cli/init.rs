@@ -61,12 +61,7 @@ pub(super) async fn run(args: &InitArgs, cancel: &CancellationToken) -> Done {
     let reference = task.base_ref()?;
     let workspace = Workspace::make(&directory)?;
     eprintln!("cloning {} at {reference}", task.task.slug);
-    let repo = workspace.repo();
-    let cloning = tokio::task::spawn_blocking(move || clone_at(&source, &reference, &repo));
-    let commit = tokio::select! {
-        cloned = cloning => cloned.map_err(anyhow::Error::from)??,
-        () = cancel.cancelled() => return Err(Failure::Interrupted),
-    };
+    let commit = clone_at(source, reference, &workspace.repo(), cancel).await?;
     workspace.describe(&task, &onboarding)?;
     workspace.write_skeleton(&task)?;
     let made = json!({

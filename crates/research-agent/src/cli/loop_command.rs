@@ -10,7 +10,7 @@ use super::options::CommonArgs;
 use super::peer_evaluate_once;
 use crate::failure::{Done, Ended, Failure};
 use crate::lab::Lab;
-use crate::mining::Miner;
+use crate::mining::{Leftovers, Miner};
 use crate::terminal::Output;
 
 /// Mine again and again, in turn over the live tasks if none is named
@@ -38,9 +38,23 @@ pub(crate) struct LoopArgs {
     #[arg(long)]
     allow_peer_evaluation: bool,
 
+    /// Keep the workspaces of cycles that submitted nothing
+    #[arg(long)]
+    keep_workspaces: bool,
+
     /// Print JSON on a terminal, too
     #[arg(long)]
     json: bool,
+}
+
+impl LoopArgs {
+    const fn leftovers(&self) -> Leftovers {
+        if self.keep_workspaces {
+            Leftovers::Kept
+        } else {
+            Leftovers::Removed
+        }
+    }
 }
 
 pub(super) async fn run(args: &LoopArgs, cancel: &CancellationToken) -> Done {
@@ -102,7 +116,7 @@ async fn mine_one(args: &LoopArgs, lab: &Lab, cycle: u64, cancel: &CancellationT
         keypair: &keypair,
         lab,
         agent: &agent,
-        settings: settings(&common.mining),
+        settings: settings(&common.mining, args.leftovers()),
         cancel,
     };
     let source = common.lab.source(&task)?;

@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::options::{CommonArgs, MiningArgs, ParticipationStyle};
 use crate::failure::{Done, Ended};
-use crate::mining::{Mined, Miner, Settings};
+use crate::mining::{Leftovers, Mined, Miner, Settings};
 use crate::task::ServedTask;
 use crate::terminal::Output;
 
@@ -45,17 +45,18 @@ pub(super) async fn run(args: &MineOnceArgs, cancel: &CancellationToken) -> Done
         keypair: &keypair,
         lab: &lab,
         agent: &agent,
-        settings: settings(&common.mining),
+        settings: settings(&common.mining, Leftovers::Kept),
         cancel,
     };
     mine(&miner, &task, source, Output::new(args.json)).await
 }
 
-pub(super) fn settings(mining: &MiningArgs) -> Settings {
+pub(super) fn settings(mining: &MiningArgs, leftovers: Leftovers) -> Settings {
     Settings {
         workspace_root: mining.workspace_root.clone(),
         max_attempts: mining.max_attempts,
         min_improvement: mining.min_improvement,
+        leftovers,
     }
 }
 

@@ -31,13 +31,13 @@ pub(super) struct NetworkArgs {
 
     /// How often a request is sent while the coordinator is busy or away
     #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..))]
-    attempts: u32,
+    request_attempts: u32,
 }
 
 impl NetworkArgs {
     pub(super) fn client(&self, cancel: &CancellationToken) -> Done<Client> {
         let retry = Retry {
-            attempts: self.attempts,
+            attempts: self.request_attempts,
             first: Duration::from_millis(500),
         };
         let timeout = Duration::from_secs(self.timeout_seconds);

@@ -1,5 +1,7 @@
 //! `wallet new` and `wallet show`.
 
+use std::io::IsTerminal as _;
+
 use clap::{Args, Subcommand};
 use serde_json::json;
 
@@ -9,7 +11,7 @@ use crate::terminal::Output;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum WalletCommand {
-    /// Make a new hotkey; its words are shown once
+    /// Make a new hotkey
     New(WalletNewArgs),
     /// Show a hotkey's address; no secret is printed
     Show(WalletShowArgs),
@@ -56,11 +58,15 @@ fn new(args: &WalletNewArgs) -> Done {
         error => error.into(),
     })?;
     let address = created.keypair.hotkey().to_string();
-    // The words go to the terminal, not into a pipe that may be a log.
-    eprintln!(
-        "Write these words down and keep them secret; they are not shown again:\n\n  {}\n",
-        *created.phrase
-    );
+    // To a person, never into a log. They are in the file as well.
+    if std::io::stderr().is_terminal() {
+        eprintln!(
+            "Write these words down and keep them secret:\n\n  {}\n",
+            *created.phrase
+        );
+    } else {
+        eprintln!("the words that make this hotkey again are in its file, as secretPhrase");
+    }
     let made = json!({"ss58_address": address, "file": created.file});
     Output::new(args.json).print(&made, |_| {
         format!("hotkey  {address}\nfile    {}", created.file.display())

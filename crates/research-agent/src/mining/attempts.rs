@@ -36,6 +36,17 @@ pub(crate) struct Settings {
     pub(crate) max_attempts: u32,
     /// How much better than the best an improvement must be.
     pub(crate) min_improvement: f64,
+    /// What becomes of a workspace from which nothing was submitted.
+    pub(crate) leftovers: Leftovers,
+}
+
+/// What becomes of a workspace from which nothing was submitted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Leftovers {
+    /// It stays, to be looked at.
+    Kept,
+    /// It goes: a loop would fill the disk.
+    Removed,
 }
 
 /// Everything that a mining run needs.
@@ -73,6 +84,10 @@ struct Improvement {
 impl Miner<'_> {
     /// Mines `task` once, from a clone of `source`.
     pub(crate) async fn mine_once(&self, task: &ServedTask, source: Source) -> Done<Mined> {
+        if !task.is_live {
+            let slug = &task.task.slug;
+            return Err(Failure::Refused(format!("{slug} takes no claims now")));
+        }
         let workspace = self.prepare(task, source).await?;
         let repo = local(&workspace)?;
         eprintln!("measuring the baseline of {}", task.task.slug);
@@ -87,6 +102,7 @@ impl Miner<'_> {
             Ok(Some(improvement)) => Some(self.submit(task, claim, improvement).await?),
             Ok(None) => {
                 claim.give_back().await;
+                self.tidy(&workspace);
                 None
             }
             Err(failure) => {
@@ -112,16 +128,17 @@ impl Miner<'_> {
         })
     }
 
+    fn tidy(&self, workspace: &Workspace) {
+        if self.settings.leftovers == Leftovers::Removed {
+            let _ = std::fs::remove_dir_all(&workspace.directory);
+        }
+    }
+
     async fn prepare(&self, task: &ServedTask, source: Source) -> Done<Workspace> {
         let onboarding = self.client.onboarding(task.id).await?;
         let name = format!("{}-{}", task.task.slug, uuid::Uuid::new_v4().simple());
         let workspace = Workspace::make(&self.settings.workspace_root.join(name))?;
-        let (reference, repo) = (task.base_ref()?, workspace.repo());
-        let cloning = tokio::task::spawn_blocking(move || clone_at(&source, &reference, &repo));
-        let cloned = tokio::select! {
-            cloned = cloning => cloned.map_err(anyhow::Error::from)?,
-            () = self.cancel.cancelled() => return Err(Failure::Interrupted),
-        };
+        let cloned = clone_at(source, task.base_ref()?, &workspace.repo(), self.cancel).await;
         if cloned.is_err() {
             // Nothing in it is worth keeping.
             let _ = std::fs::remove_dir_all(&workspace.directory);

@@ -9,7 +9,7 @@ mod peer;
 mod references;
 mod work;
 
-pub(crate) use attempts::{Mined, Miner, Settings};
+pub(crate) use attempts::{Leftovers, Mined, Miner, Settings};
 pub(crate) use body::submission_body;
 pub(crate) use claim::HeldClaim;
 pub(crate) use peer::{Evaluated, Peer};

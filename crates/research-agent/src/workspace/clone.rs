@@ -2,43 +2,62 @@
 //! https only, without hooks, filters or submodules, every object hashed.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use git2::{Oid, Repository, RepositoryInitOptions};
 use protocol::CommitId;
 use replay_runner::checkout::{Mirrors, Source};
+use tokio_util::sync::CancellationToken;
+
+use crate::failure::{Done, Failure};
 
 /// The branch that a miner works on.
 const BRANCH: &str = "refs/heads/work";
 
 /// Makes a repository in `directory`, which must not exist, whose work tree is
-/// `reference` of `source`, and says which commit that is. Blocking.
-pub(crate) fn clone_at(
+/// `reference` of `source`, and says which commit that is. Nothing is left if it
+/// fails or is interrupted.
+pub(crate) async fn clone_at(
+    source: Source,
+    reference: String,
+    directory: &Path,
+    cancel: &CancellationToken,
+) -> Done<CommitId> {
+    if directory.exists() {
+        return Err(Failure::Refused(format!(
+            "{} exists already; remove it, or name another directory",
+            directory.display()
+        )));
+    }
+    let parent = directory.parent().unwrap_or(Path::new("."));
+    // Beside the target, so that its files move there. It is removed here and not
+    // by the thread, which a hanging server may hold.
+    let room = tempfile::Builder::new()
+        .prefix(".clone-")
+        .tempdir_in(parent)
+        .with_context(|| format!("nothing can be written in {}", parent.display()))?;
+    let (place, target) = (room.path().to_owned(), directory.to_owned());
+    let cloning =
+        tokio::task::spawn_blocking(move || clone_in(&place, &source, &reference, &target));
+    tokio::select! {
+        cloned = cloning => Ok(cloned.map_err(anyhow::Error::from)??),
+        () = cancel.cancelled() => Err(Failure::Interrupted),
+    }
+}
+
+fn clone_in(
+    room: &Path,
     source: &Source,
     reference: &str,
     directory: &Path,
 ) -> anyhow::Result<CommitId> {
-    if directory.exists() {
-        bail!(
-            "{} exists already; remove it, or name another directory",
-            directory.display()
-        );
-    }
-    let parent = directory.parent().unwrap_or(Path::new("."));
-    // Beside the target, so that its files move there and nothing is left on failure.
-    let room = tempfile::Builder::new()
-        .prefix(".clone-")
-        .tempdir_in(parent)?;
-    let mirrors = room.path().join("mirrors");
-    let commit = {
-        let mirrors = Mirrors::new(&mirrors);
-        let commit = mirrors.resolve(source, Some(reference))?;
-        mirrors.pinned(source, commit)?;
-        commit
-    };
-    let made = room.path().join("repo");
-    assemble(&mirrors, &made, commit, source)?;
+    let place = room.join("mirrors");
+    let mirrors = Mirrors::new(&place);
+    let commit = mirrors.resolve(source, Some(reference))?;
+    mirrors.pinned(source, commit)?;
+    let made = room.join("repo");
+    assemble(&place, &made, commit, source)?;
     fs::rename(&made, directory)
         .with_context(|| format!("{} cannot be made", directory.display()))?;
     Ok(commit)
@@ -76,7 +95,7 @@ fn assemble(mirrors: &Path, made: &Path, commit: CommitId, source: &Source) -> a
 }
 
 /// The one mirror in a directory that was made for it.
-fn only_mirror(mirrors: &Path) -> anyhow::Result<std::path::PathBuf> {
+fn only_mirror(mirrors: &Path) -> anyhow::Result<PathBuf> {
     for entry in fs::read_dir(mirrors)? {
         let path = entry?.path();
         if path.extension().is_some_and(|extension| extension == "git") {

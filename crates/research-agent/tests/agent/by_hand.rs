@@ -1,11 +1,12 @@
 //! From the catalog to a decided submission, command by command.
 
 use std::fs;
+use std::process::Stdio;
 
 use serde_json::json;
 
 use super::coordinator::{Coordinator, key};
-use super::program::{ADDRESS, Bench};
+use super::program::{ADDRESS, Bench, Ran};
 use super::repository::Repository;
 
 /// A workspace for the task `numbers`, as `init` makes it.
@@ -187,4 +188,73 @@ async fn claims_are_listed_cancelled_and_given_back_when_a_submission_is_refused
     refused.refused(3, "implemented_submission_id");
     assert!(refused.err.contains("is given back"), "{}", refused.err);
     assert_eq!(bench.run(&["claims"]).json(0), json!([]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_at_a_terminal_gets_a_table_and_a_script_gets_json() {
+    let (coordinator, repository) = (Coordinator::start(), Repository::new());
+    coordinator.task(&repository.path, "numbers", |_| {}).await;
+    let bench = Bench::new(&coordinator.url);
+    let table = bench.at_terminal("list-tasks");
+    let lines: Vec<&str> = table.lines().map(str::trim_end).collect();
+    assert!(
+        lines[0].starts_with("SLUG") && lines[0].ends_with("TITLE"),
+        "{table}"
+    );
+    assert!(
+        lines[1].starts_with("numbers  live") && lines[1].contains("score ↑"),
+        "{table}"
+    );
+    let json = bench.at_terminal("list-tasks --json");
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json, bench.run(&["list-tasks"]).json(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interrupted_replay_ends_its_sandbox_and_leaves_nothing() {
+    let (coordinator, repository) = (Coordinator::start(), Repository::new());
+    coordinator
+        .task(&repository.path, "sleeper", |task| {
+            task["benchmark_command"] = json!("sleep 600");
+            task["time_budget_seconds"] = json!(600);
+        })
+        .await;
+    let bench = Bench::new(&coordinator.url);
+    bench
+        .run(&[
+            "init",
+            "sleeper",
+            "--repository",
+            repository.path.to_str().unwrap(),
+        ])
+        .json(0);
+    let state = bench
+        .path()
+        .join("state")
+        .canonicalize()
+        .unwrap_or(bench.path().join("state"));
+    let mounts = || {
+        let all = fs::read_to_string("/proc/self/mountinfo").unwrap();
+        let place = state.display().to_string();
+        // A work tree is mounted when its container is about to start.
+        all.lines().filter(|line| line.contains(&place)).count()
+    };
+    let mut command = bench.command(&["dry-run", "sleeper", "--baseline"]);
+    let child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    while mounts() < 2 {
+        tokio::task::yield_now().await;
+    }
+    let pid = nix::unistd::Pid::from_raw(child.id().try_into().unwrap());
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
+    let ended = tokio::task::spawn_blocking(move || Ran::read(child.wait_with_output().unwrap()))
+        .await
+        .unwrap();
+    assert_eq!(ended.status, 130, "{ended:#?}");
+    assert_eq!(mounts(), 0);
+    let runs: Vec<_> = fs::read_dir(state.join("runs")).unwrap().collect();
+    assert!(runs.is_empty(), "{runs:?}");
 }

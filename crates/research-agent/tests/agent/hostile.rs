@@ -89,7 +89,7 @@ fn futures_once(
 #[tokio::test(flavor = "multi_thread")]
 async fn a_coordinator_that_is_away_or_ill_for_good_is_told_in_words() {
     let bench = Bench::new("http://127.0.0.1:1");
-    let ran = bench.run(&["list-tasks", "--attempts", "2"]);
+    let ran = bench.run(&["list-tasks", "--request-attempts", "2"]);
     ran.refused(1, "no usable answer in 2 attempt(s)");
     for (status, body, exit, words) in [
         (200, "not json", 1, "is not what it should be"),
@@ -102,7 +102,7 @@ async fn a_coordinator_that_is_away_or_ill_for_good_is_told_in_words() {
             Liar::start(move |_, _| answer(status, &[("Location", "http://127.0.0.1:2/")], body))
                 .await;
         Bench::new(&liar.url)
-            .run(&["list-tasks", "--attempts", "1"])
+            .run(&["list-tasks", "--request-attempts", "1"])
             .refused(exit, words);
     }
 }

@@ -16,5 +16,6 @@ mod model;
 mod peers;
 mod program;
 mod repository;
+mod vectors;
 mod wallet;
 mod wire_lines;

@@ -53,6 +53,27 @@ impl Bench {
         command
     }
 
+    /// What a person sees who types this at a terminal.
+    pub(crate) fn at_terminal(&self, line: &str) -> String {
+        let program = env!("CARGO_BIN_EXE_bitsota-research-agent");
+        let mut command = Command::new("script");
+        command
+            .args([
+                "--quiet",
+                "--return",
+                "--command",
+                &format!("'{program}' {line}"),
+                "/dev/null",
+            ])
+            .current_dir(self.path())
+            .env("HOME", self.path().join("home"))
+            .env("BITSOTA_COORDINATOR_URL", &self.url)
+            .env("TERM", "dumb")
+            .stdin(Stdio::null());
+        let output = command.output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    }
+
     pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
         Ran::of(self.command(arguments))
     }

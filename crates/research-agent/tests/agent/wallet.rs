@@ -1,5 +1,6 @@
 //! `wallet new` and `wallet show`, and which hotkey signs.
 
+use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
 use super::program::{ADDRESS, Bench, Ran, WORDS};
@@ -8,43 +9,53 @@ use super::program::{ADDRESS, Bench, Ran, WORDS};
 const RECORDED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../wallet/tests/data/wallets");
 
 #[test]
-fn a_new_hotkey_is_made_in_the_usual_place_and_its_words_are_shown_once_and_not_on_output() {
+fn a_new_hotkey_is_made_in_the_usual_place_and_its_words_go_to_no_log() {
     let bench = Bench::new("http://127.0.0.1:1");
     let made = Ran::of(bench.bare(&["wallet", "new"]));
     let file = bench
         .path()
         .join("home/.bittensor/wallets/default/hotkeys/default");
     assert_eq!(made.json(0)["file"], file.display().to_string());
-    let words = made
-        .err
-        .lines()
-        .find(|line| line.split_whitespace().count() == 12)
-        .unwrap();
-    assert!(!made.out.contains(words.trim()));
     assert_eq!(
-        std::fs::metadata(&file).unwrap().permissions().mode() & 0o777,
+        fs::metadata(&file).unwrap().permissions().mode() & 0o777,
         0o600
     );
+    let written: serde_json::Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    let words = written["secretPhrase"].as_str().unwrap();
+    assert_eq!(words.split(' ').count(), 12);
+    assert!(!made.out.contains(words) && !made.err.contains(words));
 
     let shown = Ran::of(bench.bare(&["wallet", "show"]));
     assert_eq!(shown.json(0)["ss58_address"], made.json(0)["ss58_address"]);
-    assert!(!shown.err.contains(words.trim()));
+    assert!(!shown.err.contains(words) && !shown.out.contains(words));
     let mut from_words = bench.bare(&["wallet", "show"]);
-    from_words.env("HOTKEY_MNEMONIC", words.trim());
-    assert_eq!(
-        Ran::of(from_words).json(0)["ss58_address"],
-        made.json(0)["ss58_address"]
-    );
+    from_words.env("HOTKEY_MNEMONIC", words);
+    let from_words = Ran::of(from_words).json(0);
+    assert_eq!(from_words["ss58_address"], made.json(0)["ss58_address"]);
     Ran::of(bench.bare(&["wallet", "new"])).refused(3, "never overwritten");
+}
+
+#[test]
+fn a_person_at_a_terminal_is_shown_the_words_of_a_new_hotkey() {
+    let bench = Bench::new("http://127.0.0.1:1");
+    let shown = bench.at_terminal("wallet new --wallet-name another");
+    let file = bench
+        .path()
+        .join("home/.bittensor/wallets/another/hotkeys/default");
+    let written: serde_json::Value = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
+    assert!(
+        shown.contains(written["secretPhrase"].as_str().unwrap()),
+        "{shown}"
+    );
 }
 
 #[test]
 fn the_hotkey_comes_from_words_a_file_or_a_wallet_and_an_encrypted_one_asks_for_its_password() {
     let bench = Bench::new("http://127.0.0.1:1");
     let file = bench.path().join("words");
-    std::fs::write(&file, WORDS).unwrap();
+    fs::write(&file, WORDS).unwrap();
     let password = bench.path().join("password");
-    std::fs::write(&password, "correct horse\n").unwrap();
+    fs::write(&password, "correct horse\n").unwrap();
     let (file, password) = (file.to_str().unwrap(), password.to_str().unwrap());
     let wallet = [
         "--wallet-path",
