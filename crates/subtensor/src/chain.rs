@@ -1,0 +1,124 @@
+//! A chain, by its nodes.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use subxt::OnlineClient;
+use subxt::backend::LegacyBackend;
+use subxt::config::substrate::{H256, SubstrateConfig};
+
+use crate::failover::Failover;
+use crate::{At, ChainConfig, ChainError, Endpoint};
+
+/// The first block of the main network ("finney").
+pub const FINNEY_GENESIS: [u8; 32] = [
+    0x2f, 0x05, 0x55, 0xcc, 0x76, 0xfc, 0x28, 0x40, 0xa2, 0x5a, 0x6e, 0xa3, 0xb9, 0x63, 0x71, 0x46,
+    0x80, 0x6f, 0x1f, 0x44, 0xb0, 0x90, 0xc1, 0x75, 0xff, 0xde, 0x2a, 0x7e, 0x5a, 0xb3, 0x6c, 0x03,
+];
+
+/// How to reach a chain.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The nodes, the preferred one first.
+    pub endpoints: Vec<Endpoint>,
+    /// The hash of the chain's first block. A signature is bound to it.
+    pub genesis: [u8; 32],
+    /// How long one node may take for one answer.
+    pub request_timeout: Duration,
+    /// A node whose newest finalized block is older than this is passed over.
+    pub oldest_head: Duration,
+    /// How long to wait between two looks for a new finalized block.
+    pub poll: Duration,
+}
+
+impl Settings {
+    /// The main network at these nodes, with the usual patience: 20 s for an answer,
+    /// 5 minutes of age for the newest finalized block (25 blocks), a look every 4 s.
+    pub fn finney(endpoints: Vec<Endpoint>) -> Self {
+        Self {
+            endpoints,
+            genesis: FINNEY_GENESIS,
+            request_timeout: Duration::from_secs(20),
+            oldest_head: Duration::from_mins(5),
+            poll: Duration::from_secs(4),
+        }
+    }
+}
+
+/// A chain. Cheap to clone; metadata is fetched once for each runtime version.
+#[derive(Debug, Clone)]
+pub struct Chain {
+    pub(crate) nodes: Arc<Failover>,
+    pub(crate) client: OnlineClient<ChainConfig>,
+    pub(crate) poll: Duration,
+    oldest_head: Duration,
+}
+
+impl Chain {
+    /// Prepares to talk to the chain of `settings`; no node is asked yet.
+    ///
+    /// # Errors
+    /// [`ChainError::NoEndpoint`].
+    pub async fn connect(settings: &Settings) -> Result<Self, ChainError> {
+        let nodes = Arc::new(Failover::new(
+            &settings.endpoints,
+            settings.genesis,
+            settings.request_timeout,
+        )?);
+        // The genesis is ours, not a node's: else any node could choose the chain
+        // that signatures count on.
+        let config = SubstrateConfig::builder()
+            .set_genesis_hash(H256(settings.genesis))
+            .build();
+        let rpc = subxt::rpcs::RpcClient::new(Arc::clone(&nodes));
+        let backend = LegacyBackend::<ChainConfig>::builder().build(rpc);
+        let client = OnlineClient::from_backend_with_config(config, Arc::new(backend))
+            .await
+            .map_err(|error| ChainError::read("the chain", &error))?;
+        Ok(Self {
+            nodes,
+            client,
+            poll: settings.poll,
+            oldest_head: settings.oldest_head,
+        })
+    }
+
+    /// The state at the newest finalized block.
+    ///
+    /// # Errors
+    /// [`ChainError::Nodes`], [`ChainError::Read`], [`ChainError::Stale`].
+    pub async fn at_finalized(&self) -> Result<At, ChainError> {
+        let mut oldest = None;
+        for _ in 0..self.nodes.count() {
+            let at = self.newest().await?;
+            let made_at = at.timestamp().await?;
+            let age = now().saturating_sub(made_at);
+            if age <= self.oldest_head {
+                return Ok(at);
+            }
+            oldest = Some(ChainError::Stale {
+                block: at.block_number(),
+                age_seconds: age.as_secs(),
+                limit_seconds: self.oldest_head.as_secs(),
+            });
+            self.nodes.turn();
+        }
+        Err(oldest.unwrap_or(ChainError::NoEndpoint))
+    }
+
+    /// The newest finalized block that the present node knows, however old.
+    pub(crate) async fn newest(&self) -> Result<At, ChainError> {
+        let at = self
+            .client
+            .at_current_block()
+            .await
+            .map_err(|error| ChainError::read("the newest finalized block", &error))?;
+        Ok(At::new(at))
+    }
+}
+
+fn now() -> Duration {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+}
