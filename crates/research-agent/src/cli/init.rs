@@ -57,7 +57,7 @@ pub(super) async fn run(args: &InitArgs, cancel: &CancellationToken) -> Done {
         )));
     }
     let onboarding = client.onboarding(task.id).await?;
-    let source = args.lab.source(&task)?;
+    let source = args.lab.source(&task, &client)?;
     let reference = task.base_ref()?;
     let workspace = Workspace::make(&directory)?;
     eprintln!("cloning {} at {reference}", task.task.slug);

@@ -119,6 +119,6 @@ async fn mine_one(args: &LoopArgs, lab: &Lab, cycle: u64, cancel: &CancellationT
         settings: settings(&common.mining, args.leftovers()),
         cancel,
     };
-    let source = common.lab.source(&task)?;
+    let source = common.lab.source(&task, &client)?;
     mine(&miner, &task, source, Output::new(args.json)).await
 }

@@ -37,7 +37,7 @@ pub(super) async fn run(args: &MineOnceArgs, cancel: &CancellationToken) -> Done
     let client = common.network.client(cancel)?;
     let keypair = common.wallet.keypair()?;
     let task = common.task.one(&client).await?;
-    let source = common.lab.source(&task)?;
+    let source = common.lab.source(&task, &client)?;
     remind(&common.mining);
     let lab = common.lab.open(cancel).await?;
     let miner = Miner {

@@ -257,16 +257,30 @@ impl LabArgs {
         Ok(Lab::open(options, cancel.clone()).await?)
     }
 
-    /// Where a task's repository is: what is typed here may be a path, what the
-    /// coordinator says may not.
-    pub(super) fn source(&self, task: &ServedTask) -> Done<Source> {
-        let source = match &self.repository {
-            Some(text) => Source::parse(text, &std::env::current_dir()?),
-            None => Source::remote(task.repository()?),
-        };
-        source.map_err(|error| {
-            Failure::Refused(format!("the repository of {}: {error}", task.task.slug))
-        })
+    /// Where a task's repository is.
+    pub(super) fn source(&self, task: &ServedTask, client: &Client) -> Done<Source> {
+        match &self.repository {
+            Some(text) => {
+                Source::parse(text, &std::env::current_dir()?).map_err(anyhow::Error::from)
+            }
+            None => served_source(task, client.is_on_this_machine()),
+        }
+        .map_err(|error| Failure::Refused(format!("the repository of {}: {error}", task.task.slug)))
+    }
+}
+
+/// The repository that a coordinator names: over https. A coordinator of this
+/// machine may name a git repository of this machine, for tests and demos; never
+/// another directory, whose files would go into a patch for everybody to read.
+fn served_source(task: &ServedTask, is_local: bool) -> anyhow::Result<Source> {
+    let address = task.repository()?;
+    let is_path = address.starts_with('/') || address.starts_with("file:///");
+    if !(is_local && is_path) {
+        return Ok(Source::remote(address)?);
+    }
+    match Source::parse(address, Path::new("/"))? {
+        Source::Directory(path) => anyhow::bail!("{} is no git repository", path.display()),
+        repository => Ok(repository),
     }
 }
 
@@ -371,4 +385,44 @@ pub(super) struct CommonArgs {
     pub(super) mining: MiningArgs,
     #[command(flatten)]
     pub(super) lab: LabArgs,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn task(repository: &str) -> ServedTask {
+        ServedTask::read(json!({
+            "id": "67e55044-10b1-426f-9247-bb680e5fe0c8", "slug": "numbers", "title": "Numbers",
+            "repository": repository, "base_commit_sha": "1".repeat(40), "benchmark_command": "true",
+            "allowed_patch_paths": ["src"], "metric_name": "score", "metric_direction": "maximize",
+            "time_budget_seconds": 5,
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_path_is_taken_from_a_coordinator_of_this_machine_only_and_only_of_a_repository() {
+        let directory = tempfile::tempdir().unwrap();
+        git2::Repository::init(directory.path()).unwrap();
+        let path = directory.path().display().to_string();
+        for address in [path.clone(), format!("file://{path}")] {
+            let task = task(&address);
+            assert!(served_source(&task, false).is_err(), "{address}");
+            let source = served_source(&task, true).unwrap();
+            assert_eq!(source, Source::Local(directory.path().to_owned()));
+        }
+        for address in [
+            "/etc",
+            "file:///etc",
+            "../x",
+            "ssh://h/x",
+            "ext::sh -c x",
+            "http://h/x",
+        ] {
+            assert!(served_source(&task(address), true).is_err(), "{address}");
+        }
+    }
 }

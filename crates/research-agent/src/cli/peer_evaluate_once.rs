@@ -46,7 +46,7 @@ pub(super) async fn evaluate(
     let tasks = common.task.tasks(&client).await?;
     for task in tasks.iter().filter(|task| task.is_decided_by_peers()) {
         if let Some(submission) = peer.next(task).await? {
-            let source = common.lab.source(task)?;
+            let source = common.lab.source(task, &client)?;
             let evaluated = peer.evaluate(task, source, &submission).await?;
             output.print(&evaluated, told)?;
             return Ok(Ended::Well);

@@ -34,8 +34,12 @@ pub(crate) struct SignedRequestArgs {
     #[arg(long, value_name = "/PATH?QUERY")]
     path: String,
 
+    /// The raw query, if it is not in the path
+    #[arg(long, value_name = "QUERY")]
+    query: Option<String>,
+
     /// The JSON body
-    #[arg(long, visible_aliases = ["json", "data"], value_name = "JSON", conflicts_with = "body_file")]
+    #[arg(long, visible_aliases = ["json", "data"], aliases = ["json-body", "body-json", "payload"], value_name = "JSON", conflicts_with = "body_file")]
     body: Option<String>,
 
     /// A file with the JSON body, or - for standard input
@@ -61,7 +65,8 @@ pub(super) async fn run(args: &SignedRequestArgs, cancel: &CancellationToken) ->
     });
     let client = args.common.network.client(cancel)?;
     let keypair = args.common.wallet.keypair()?;
-    let (path, query) = args.path.split_once('?').unwrap_or((&args.path, ""));
+    let (path, in_path) = args.path.split_once('?').unwrap_or((&args.path, ""));
+    let query = args.query.as_deref().unwrap_or(in_path);
     let mut call = Call::get(path)
         .query(query.to_owned())
         .method(&method)

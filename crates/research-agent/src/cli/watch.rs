@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use clap::Args;
+use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use super::options::NetworkArgs;
-use crate::client::answers::{Detail, Metrics};
+use crate::client::answers::{Submission, Verification};
 use crate::client::{Client, Id};
 use crate::failure::{Done, Ended, Failure};
 use crate::terminal::{Output, in_one_line, plain};
@@ -65,29 +66,42 @@ pub(super) async fn run(args: &WatchArgs, cancel: &CancellationToken) -> Done {
     })
 }
 
+/// A submission, and what every validator said of it.
+#[derive(Debug, Serialize)]
+struct Decided {
+    #[serde(flatten)]
+    submission: Submission,
+    verifications: Vec<Verification>,
+}
+
 async fn follow(
     client: &Client,
     id: Id,
     interval: Duration,
     cancel: &CancellationToken,
-) -> Done<Detail> {
+) -> Done<Decided> {
     let mut seen: BTreeMap<Id, String> = BTreeMap::new();
     loop {
-        let detail = client.detail(id).await?;
-        for one in &detail.verifications {
+        // In this order, so that what decided a submission is told with it.
+        let submission = client.submission(id).await?;
+        let verifications = client.verifications(id).await?;
+        for one in &verifications {
             let code = one.outcome_code.as_deref().unwrap_or_default();
             let state = plain(format!("{} {code}", one.status).trim_end());
             if seen.get(&one.id) != Some(&state) {
-                eprintln!(
-                    "validator {}: {state}{}",
-                    one.validator_hotkey,
-                    metrics(one.observed_metrics.as_ref())
-                );
+                let validator = one
+                    .validator_hotkey
+                    .map_or_else(|| one.id.to_string(), |key| key.to_string());
+                let metrics = in_one_line(&one.observed_metrics);
+                eprintln!("validator {validator}: {state}{metrics}");
                 seen.insert(one.id, state);
             }
         }
-        if !detail.submission.is_pending() {
-            return Ok(detail);
+        if !submission.is_pending() {
+            return Ok(Decided {
+                submission,
+                verifications,
+            });
         }
         tokio::select! {
             () = tokio::time::sleep(interval) => {}
@@ -96,17 +110,13 @@ async fn follow(
     }
 }
 
-fn verdict(detail: &Detail) -> String {
-    let submission = &detail.submission;
+fn verdict(decided: &Decided) -> String {
+    let submission = &decided.submission;
     let code = submission.outcome_code.as_deref().unwrap_or_default();
     format!(
         "{} {}{}",
         plain(&submission.status).to_uppercase(),
         plain(code),
-        metrics(submission.observed_metrics.as_ref())
+        in_one_line(&submission.observed_metrics)
     )
-}
-
-fn metrics(metrics: Option<&Metrics>) -> String {
-    metrics.map(in_one_line).unwrap_or_default()
 }

@@ -5,12 +5,43 @@ use std::collections::BTreeMap;
 
 use protocol::hotkey::Hotkey;
 use protocol::{Decimal, Sha256Digest};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 
 use super::Id;
 
 /// Metrics by name.
 pub(crate) type Metrics = BTreeMap<String, Decimal>;
+
+/// The numbers among what is observed; whatever else stands there is no metric.
+fn numbers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Metrics, D::Error> {
+    Ok(numbers_of(&Value::deserialize(deserializer)?))
+}
+
+fn numbers_of(value: &Value) -> Metrics {
+    let fields = value.as_object().into_iter().flatten();
+    fields
+        .filter(|(_, value)| value.is_number())
+        .filter_map(|(name, value)| Some((name.clone(), value.to_string().parse().ok()?)))
+        .collect()
+}
+
+/// The metrics of whoever is best: one entry, or those of a frontier. Where they
+/// stand in the answer is not fixed, so they are looked for where they may be.
+pub(crate) fn best_metrics(answer: &Value) -> Vec<Metrics> {
+    let frontier = answer["frontier"].as_array().into_iter().flatten();
+    let alone = [answer, &answer["best"], &answer["best_submission"]];
+    let entries = alone.into_iter().chain(frontier);
+    let found = entries.map(|entry| {
+        let mut metrics = numbers_of(&entry["observed_metrics"]);
+        let value = entry["metric_value"].to_string().parse();
+        if let (Some(name), Ok(value)) = (entry["metric_name"].as_str(), value) {
+            metrics.entry(name.to_owned()).or_insert(value);
+        }
+        metrics
+    });
+    found.filter(|metrics| !metrics.is_empty()).collect()
+}
 
 /// An announcement that a submission will come.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -46,14 +77,13 @@ pub(crate) struct Submission {
     pub(crate) task_id: Id,
     #[serde(default)]
     pub(crate) claim_id: Option<Id>,
-    pub(crate) miner_hotkey: Hotkey,
+    #[serde(default)]
+    pub(crate) miner_hotkey: Option<Hotkey>,
     pub(crate) status: String,
     #[serde(default)]
-    pub(crate) summary: String,
-    #[serde(default)]
     pub(crate) outcome_code: Option<String>,
-    #[serde(default)]
-    pub(crate) observed_metrics: Option<Metrics>,
+    #[serde(default, deserialize_with = "numbers")]
+    pub(crate) observed_metrics: Metrics,
     #[serde(default)]
     pub(crate) patch: Option<String>,
     #[serde(default)]
@@ -73,34 +103,17 @@ impl Submission {
     }
 }
 
-/// A submission with what validators said of it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Detail {
-    #[serde(flatten)]
-    pub(crate) submission: Submission,
-    #[serde(default)]
-    pub(crate) verifications: Vec<Verification>,
-}
-
 /// What one validator holds or said.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Verification {
     pub(crate) id: Id,
-    pub(crate) validator_hotkey: Hotkey,
+    #[serde(default)]
+    pub(crate) validator_hotkey: Option<Hotkey>,
     pub(crate) status: String,
     #[serde(default)]
     pub(crate) outcome_code: Option<String>,
-    #[serde(default)]
-    pub(crate) observed_metrics: Option<Metrics>,
-}
-
-/// Who is best.
-#[derive(Debug, Clone, Default, Deserialize)]
-pub(crate) struct Best {
-    #[serde(default)]
-    pub(crate) best: Option<Submission>,
-    #[serde(default)]
-    pub(crate) frontier: Vec<Submission>,
+    #[serde(default, deserialize_with = "numbers")]
+    pub(crate) observed_metrics: Metrics,
 }
 
 /// What a peer said.
@@ -108,4 +121,39 @@ pub(crate) struct Best {
 pub(crate) struct PeerEvaluation {
     pub(crate) submission_id: Id,
     pub(crate) evaluator_hotkey: Hotkey,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_best_is_found_wherever_a_coordinator_puts_it() {
+        for (answer, wanted) in [
+            (json!({"best": null, "frontier": []}), vec![]),
+            (
+                json!({"best": {"observed_metrics": {"loss": 0.5, "note": "x"}}}),
+                vec!["0.5"],
+            ),
+            (
+                json!({"metric_name": "loss", "metric_value": 0.25}),
+                vec!["0.25"],
+            ),
+            (
+                json!({"best": {"metric_name": "loss", "metric_value": 2}}),
+                vec!["2"],
+            ),
+            (
+                json!({"frontier": [{"observed_metrics": {"loss": 1}}, {"observed_metrics": {"loss": 2}}]}),
+                vec!["1", "2"],
+            ),
+            (json!([1, 2]), vec![]),
+        ] {
+            let found = best_metrics(&answer);
+            let losses: Vec<&str> = found.iter().map(|one| one["loss"].as_str()).collect();
+            assert_eq!(losses, wanted, "{answer}");
+        }
+    }
 }

@@ -184,6 +184,16 @@ impl Client {
         })
     }
 
+    /// Whether the coordinator is a process of this machine, as in tests and demos.
+    pub(crate) fn is_on_this_machine(&self) -> bool {
+        match self.base.host() {
+            Some(url::Host::Domain(name)) => name == "localhost",
+            Some(url::Host::Ipv4(address)) => address.is_loopback(),
+            Some(url::Host::Ipv6(address)) => address.is_loopback(),
+            None => false,
+        }
+    }
+
     /// The address of a path, for people.
     pub(crate) fn address(&self, path: &str) -> String {
         self.url(path, "").to_string()
@@ -415,6 +425,21 @@ mod tests {
             client.address("/api/v1/tasks"),
             "https://h/sub/api/v1/tasks"
         );
+    }
+
+    #[test]
+    fn only_loopback_is_this_machine() {
+        for (url, here) in [
+            ("http://127.0.0.1:8080", true),
+            ("http://localhost:8080", true),
+            ("http://[::1]:8080", true),
+            ("http://10.0.0.1", false),
+            ("http://0.0.0.0", false),
+            ("https://localhost.example", false),
+            ("https://127.0.0.1.example", false),
+        ] {
+            assert_eq!(client(url).unwrap().is_on_this_machine(), here, "{url}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use protocol::hotkey::{Hotkey, Keypair};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::answers::{Best, Claim, Detail, Metrics, PeerEvaluation, Submission};
+use super::answers::{Claim, Metrics, PeerEvaluation, Submission, Verification, best_metrics};
 use super::{Call, Client, ClientError, Id};
 
 /// The most pages of a list that are read: more is no catalog but a trap.
@@ -30,11 +30,14 @@ impl Client {
             .text()
     }
 
-    /// The best submission, or the frontier.
-    pub(crate) async fn best(&self, task: Id) -> Result<Best, ClientError> {
-        self.send(Call::get(format!("/api/v1/tasks/{task}/best")))
-            .await?
-            .json()
+    /// The metrics of the best submission, or of the frontier; nobody may be best.
+    pub(crate) async fn best(&self, task: Id) -> Result<Vec<Metrics>, ClientError> {
+        let call = Call::get(format!("/api/v1/tasks/{task}/best"));
+        match self.send(call).await {
+            Ok(answer) => Ok(best_metrics(&answer.json()?)),
+            Err(error) if error.is_status(404) => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
     }
 
     /// Announces a submission.
@@ -126,14 +129,13 @@ impl Client {
         Ok(found)
     }
 
-    /// One submission with its replays.
-    pub(crate) async fn detail(&self, id: Id) -> Result<Detail, ClientError> {
-        let found: Detail = self
-            .send(Call::get(format!("/api/v1/submissions/{id}/detail")))
-            .await?
-            .json()?;
-        same_id(id, found.submission.id)?;
-        Ok(found)
+    /// What every validator holds or said of a submission.
+    pub(crate) async fn verifications(
+        &self,
+        submission: Id,
+    ) -> Result<Vec<Verification>, ClientError> {
+        let query = format!("submission_id={submission}");
+        self.list("/api/v1/verifications", query).await
     }
 
     /// Submissions that wait, oldest first.

@@ -41,7 +41,7 @@ impl Peer<'_> {
     pub(crate) async fn next(&self, task: &ServedTask) -> Done<Option<Submission>> {
         let me = self.keypair.hotkey();
         for submission in self.client.pending(task.id).await? {
-            if submission.miner_hotkey == me || submission.task_id != task.id {
+            if submission.miner_hotkey == Some(me) || submission.task_id != task.id {
                 continue;
             }
             let said = self.client.peer_evaluations(submission.id).await?;
@@ -62,8 +62,8 @@ impl Peer<'_> {
     ) -> Done<Evaluated> {
         let brought = brought(submission)?;
         eprintln!(
-            "replaying submission {} of {}",
-            submission.id, submission.miner_hotkey
+            "replaying submission {} to {}",
+            submission.id, task.task.slug
         );
         let report = self.lab.replay(task, source, brought).await?;
         if report.code == Code::Cancelled {

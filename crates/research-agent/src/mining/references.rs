@@ -22,9 +22,8 @@ pub(super) async fn references(
         .replay(task, source.clone(), Submission::default())
         .await?;
     let mut points: Vec<Point> = baseline(task, lab, &report)?.into_iter().collect();
-    let best = client.best(task.id).await?;
-    let bests = best.best.iter().chain(&best.frontier);
-    points.extend(bests.filter_map(|one| Point::of(&task.task, one.observed_metrics.as_ref()?)));
+    let bests = client.best(task.id).await?;
+    points.extend(bests.iter().filter_map(|one| Point::of(&task.task, one)));
     points.dedup();
     Ok(points)
 }

@@ -141,8 +141,9 @@ async fn a_task_with_path_tricks_makes_no_directory_and_clones_nothing() {
     for (field, value, words) in [
         ("id", json!("../../../etc"), "is not an id"),
         ("slug", json!("../escaped"), "no task"),
-        ("repository", json!("/etc"), "https"),
-        ("repository", json!("file:///etc"), "https"),
+        ("repository", json!("/etc"), "no git repository"),
+        ("repository", json!("file:///etc"), "no git repository"),
+        ("repository", json!("etc"), "https"),
         ("repository", json!("ssh://git@h/x"), "https"),
         ("repository", json!("ext::sh -c touch% x"), "https"),
         (
@@ -236,10 +237,15 @@ async fn a_password_in_an_address_and_words_on_the_command_line_are_never_printe
 async fn an_interrupted_wait_ends_at_once_with_its_own_status() {
     let id = "67e55044-10b1-426f-9247-bb680e5fe0c8";
     for busy in [false, true] {
-        let liar = Liar::start(move |_, _| {
-            let pending = json!({"id": id, "task_id": id, "status": "pending_verification", "miner_hotkey": super::program::ADDRESS});
+        let liar = Liar::start(move |_, asked| {
+            let submission = json!({"id": id, "task_id": id, "status": "pending_verification"});
+            let body = if asked.path.ends_with(id) {
+                submission
+            } else {
+                json!([])
+            };
             let status = if busy { 503 } else { 200 };
-            answer(status, &[("Retry-After", "600")], pending.to_string())
+            answer(status, &[("Retry-After", "600")], body.to_string())
         })
         .await;
         let bench = Bench::new(&liar.url);

@@ -112,15 +112,13 @@ async fn the_lines_of_a_script_that_mines_loops_and_evaluates_work_unchanged() {
     let common = format!(
         "--coordinator-url $URL {BY_WALLET} --workspace-root work --participation-style pool {agent}"
     );
-    // The one addition: this task's repository is a directory, which no coordinator may name.
-    let mirror = "--repository $REPO";
     let mined = script.line(&format!(
-        "bitsota-research-agent mine-once --task-id $TASK {common} {mirror}"
+        "bitsota-research-agent mine-once --task-id $TASK {common}"
     ));
     assert_eq!(mined.json(0)["status"], "submitted", "{mined:#?}");
 
     let looped = script.line(&format!(
-        "bitsota-research-agent loop --cycles 1 --interval-seconds 5 --allow-peer-evaluation --task-slug numbers {common} {mirror}"
+        "bitsota-research-agent loop --cycles 1 --interval-seconds 5 --allow-peer-evaluation --task-slug numbers {common}"
     ));
     assert_eq!(looped.status, 0, "{looped:#?}");
     let printed: Vec<Value> = serde_json::Deserializer::from_str(&looped.out)
