@@ -16,13 +16,11 @@ impl Progress for Told {
             return;
         }
         match event {
-            Event::Step(step) => eprintln!("  {step}"),
             Event::StageStarted { name, budget, .. } => {
-                eprintln!("  {} (at most {:.0} s)", plain(name), budget.as_secs_f64());
+                let (name, most) = (plain(name), budget.as_secs_f64());
+                eprint!("  {name} (at most {most:.0} s) … ");
             }
-            Event::StageEnded(stage) => {
-                eprintln!("  {} took {:.2} s", plain(&stage.name), stage.wall_seconds);
-            }
+            Event::StageEnded(stage) => eprintln!("{:.2} s", stage.wall_seconds),
             _ => {}
         }
     }
