@@ -6,7 +6,9 @@ mod daemon;
 mod doctor;
 mod images;
 mod key;
+mod lint;
 mod live;
+mod new;
 mod request;
 mod run;
 mod status;
@@ -79,6 +81,10 @@ enum Command {
     Status(status::StatusArgs),
     /// Is a replay deterministic? Repeats it, and changes one thing at a time
     Check(Box<check::CheckArgs>),
+    /// Is a task fit to post? The checklist, and a rehearsal of what miners will try
+    Lint(Box<lint::LintArgs>),
+    /// Start a task repository that is fit to post
+    New(new::NewArgs),
     /// Check a signed receipt
     Verify(Box<verify::VerifyArgs>),
     /// Show the key that signs receipts, or bind it to a hotkey
@@ -133,6 +139,8 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
             Command::Daemon(args) => daemon::run(&args, &cli.global).await,
             Command::Status(args) => status::run(&args, &cli.global).await,
             Command::Check(args) => check::run(&args, &cli.global).await,
+            Command::Lint(args) => lint::run(&args, &cli.global).await,
+            Command::New(args) => new::run(&args),
             Command::Verify(args) => verify::run(&args, &cli.global).await,
             Command::Key(args) => key::run(&args, &cli.global),
             Command::Doctor(args) => doctor::run(&args, &cli.global).await,

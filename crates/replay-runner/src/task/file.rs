@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use super::suggestion;
 
 /// Names of task files in a directory, in the order in which they are tried.
-const NAMES: &[&str] = &[
+pub(crate) const NAMES: &[&str] = &[
     "task.toml",
     "problem.yaml",
     "problem.yml",

@@ -4,4 +4,5 @@
 mod file;
 mod suggestion;
 
+pub(crate) use file::NAMES;
 pub use file::{TaskFileError, TaskSource, load};
