@@ -1,0 +1,147 @@
+//! Builds an epoch: fixes its inputs in one transaction, then computes what
+//! follows from them. A crash after the first is mended by doing the second again.
+
+use std::collections::BTreeSet;
+
+use protocol::Sha256Digest;
+use protocol::ss58::Address;
+
+use crate::Rao;
+use crate::blobs::{BlobError, Blobs};
+use crate::epoch::{EpochError, EpochFile, FileError, Given, Recipients, compute};
+use crate::ledger::{BalanceError, Shares, SnapshotError};
+use crate::store::{EpochRow, Frozen, State, Store, StoreError};
+
+/// What an operator chooses for an epoch.
+#[derive(Debug, Clone)]
+pub struct Order {
+    /// Its number.
+    pub epoch: u64,
+    /// The contract that pays it.
+    pub contract: Address,
+    /// What is divided.
+    pub budget_rao: Rao,
+    /// The bytes of the reward snapshot.
+    pub snapshot: Vec<u8>,
+    /// The bytes of what was claimed before.
+    pub claimed: Option<Vec<u8>>,
+}
+
+/// Why no epoch is built.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// The database failed, or the epoch's state does not allow it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A document could not be kept or had.
+    #[error(transparent)]
+    Blob(#[from] BlobError),
+    /// No epoch follows from the inputs.
+    #[error(transparent)]
+    Epoch(#[from] EpochError),
+    /// The snapshot cannot be paid by.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+    /// The epoch before is unreadable.
+    #[error("the previous epoch: {0}")]
+    Previous(#[from] FileError),
+    /// The epoch before has impossible balances.
+    #[error("the previous epoch: {0}")]
+    Balance(#[from] BalanceError),
+    /// There is no epoch of that number.
+    #[error("there is no epoch {0}")]
+    Unknown(u64),
+}
+
+/// Freezes an epoch and builds it.
+///
+/// # Errors
+/// [`BuildError`]. When the inputs are refused, nothing stays frozen.
+pub async fn build(store: &Store, blobs: &Blobs, order: &Order) -> Result<EpochFile, BuildError> {
+    let previous = previous(store, order.epoch).await?;
+    let previous_bytes = previous.map(|digest| blobs.get(digest)).transpose()?;
+    let frozen = Frozen {
+        contract: order.contract,
+        budget_rao: order.budget_rao,
+        snapshot_sha256: blobs.put(&order.snapshot)?,
+        previous_sha256: previous,
+        claimed_sha256: order
+            .claimed
+            .as_deref()
+            .map(|it| blobs.put(it))
+            .transpose()?,
+    };
+    let earned = earned(&order.snapshot, previous_bytes.as_deref())?;
+    let keep = |mappings| -> Result<_, BuildError> {
+        Ok(blobs.put(&Recipients::of(mappings).to_bytes())?)
+    };
+    store.freeze(order.epoch, frozen, &earned, keep).await?;
+    let built = finish(store, blobs, order.epoch).await;
+    if matches!(built, Err(BuildError::Epoch(_))) {
+        // What is refused must not keep miners from changing their recipients.
+        store.thaw(order.epoch).await?;
+    }
+    built
+}
+
+/// Builds an epoch that is frozen; one that is built already is only read.
+///
+/// # Errors
+/// [`BuildError`].
+pub async fn finish(store: &Store, blobs: &Blobs, epoch: u64) -> Result<EpochFile, BuildError> {
+    let row = store
+        .epoch(epoch)
+        .await?
+        .ok_or(BuildError::Unknown(epoch))?;
+    if let Some(digest) = row.file_sha256 {
+        return Ok(EpochFile::parse(&blobs.get(digest)?)?);
+    }
+    let file = from_row(blobs, &row)?;
+    let digest = blobs.put(&file.to_bytes())?;
+    store.set_built(epoch, digest).await?;
+    Ok(file)
+}
+
+fn from_row(blobs: &Blobs, row: &EpochRow) -> Result<EpochFile, BuildError> {
+    let get = |digest: Sha256Digest| blobs.get(digest);
+    let previous = row.frozen.previous_sha256.map(get).transpose()?;
+    let claimed = row.frozen.claimed_sha256.map(get).transpose()?;
+    Ok(compute(&Given {
+        epoch: row.epoch,
+        contract: row.frozen.contract,
+        budget_rao: row.frozen.budget_rao,
+        snapshot: &get(row.frozen.snapshot_sha256)?,
+        recipients: &get(row.recipients_sha256)?,
+        previous: previous.as_deref(),
+        claimed: claimed.as_deref(),
+    })?)
+}
+
+/// The newest epoch file, on which the next epoch stands.
+async fn previous(store: &Store, epoch: u64) -> Result<Option<Sha256Digest>, BuildError> {
+    let epochs = store.epochs().await?;
+    let Some(newest) = epochs.last() else {
+        return Ok(None);
+    };
+    if newest.state == State::Frozen {
+        let why = format!(
+            "epoch {0} is frozen and not built; `pool epoch finish {0}` builds it, `pool epoch thaw {0}` takes it back",
+            newest.epoch
+        );
+        return Err(StoreError::Order { epoch, why }.into());
+    }
+    Ok(newest.file_sha256)
+}
+
+/// Whose mappings the epoch needs: nobody can make it larger by naming
+/// recipients for hotkeys that earned nothing.
+fn earned(snapshot: &[u8], previous: Option<&[u8]>) -> Result<BTreeSet<Address>, BuildError> {
+    let shares = Shares::parse(snapshot)?;
+    let mut hotkeys: BTreeSet<_> = shares.iter().map(|(hotkey, _)| hotkey).collect();
+    if let Some(bytes) = previous {
+        let balances = EpochFile::parse(bytes)?.balances()?;
+        hotkeys.extend(balances.iter().map(|(hotkey, _)| hotkey));
+    }
+    Ok(hotkeys)
+}

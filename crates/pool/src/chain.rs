@@ -1,0 +1,102 @@
+//! What the publisher and the verifier need of the chain (`CHAIN.md` §1). The
+//! implementation that speaks to a real one belongs to the crate that speaks to
+//! the chain for all of us; none is built in here, and nothing pretends to be one.
+
+use std::future::Future;
+
+use protocol::claims::MerkleHash;
+use serde::{Deserialize, Serialize};
+
+use crate::Rao;
+
+/// The claim contract on a chain, seen by one account.
+pub trait Chain: Send + Sync {
+    /// The newest published epoch in finalized state.
+    fn latest_epoch(&self) -> impl Future<Output = Result<Option<u64>, ChainError>> + Send;
+
+    /// An epoch in finalized state, and the block of that state: one reading, so
+    /// that what is not there at that block was not included before it.
+    fn epoch(&self, epoch: u64) -> impl Future<Output = Result<Seen, ChainError>> + Send;
+
+    /// Signs a transaction of this call that can be included for a bounded number
+    /// of blocks only. A call that the contract would refuse is refused here, by a
+    /// dry run. Sends nothing.
+    fn sign(&self, call: &Call) -> impl Future<Output = Result<SignedCall, ChainError>> + Send;
+
+    /// Hands a signed transaction to the chain. One that it has already is no
+    /// error; success promises nothing.
+    fn submit(&self, signed: &SignedCall) -> impl Future<Output = Result<(), ChainError>> + Send;
+}
+
+/// A call to the claim contract.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "message", rename_all = "snake_case")]
+pub enum Call {
+    /// `publish_epoch`.
+    PublishEpoch {
+        /// The epoch.
+        epoch: u64,
+        /// Its root.
+        root: MerkleHash,
+        /// How many leaves it has.
+        num_of_leaves: u32,
+        /// The most that it can pay.
+        total_rao: Rao,
+        /// Where its epoch file is; ends with the file's digest.
+        uri: String,
+    },
+    /// `challenge_epoch`.
+    ChallengeEpoch {
+        /// The epoch.
+        epoch: u64,
+        /// The digest of the evidence.
+        evidence_hash: MerkleHash,
+    },
+}
+
+/// A published epoch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Published {
+    /// Its root.
+    pub root: MerkleHash,
+    /// How many leaves it has.
+    pub num_of_leaves: u32,
+    /// The most that it can pay.
+    pub total_rao: Rao,
+    /// Where its epoch file is, as the event says.
+    pub uri: String,
+    /// Whether it is challenged, and claims are closed.
+    pub is_disputed: bool,
+    /// The block from which it can be claimed.
+    pub claims_open_at: u64,
+}
+
+/// What finalized state says about an epoch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen {
+    /// The number of the finalized block.
+    pub finalized_block: u64,
+    /// The epoch, if it is published.
+    pub epoch: Option<Published>,
+}
+
+/// A signed transaction.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignedCall {
+    /// Its bytes in hex.
+    pub hex: String,
+    /// The last block that can include it.
+    pub valid_until_block: u64,
+}
+
+/// Why the chain did not do it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ChainError {
+    /// No answer, or none that can be read; try again.
+    #[error("the chain does not answer: {0}")]
+    Unreachable(String),
+    /// The contract or the chain would refuse the call.
+    #[error("the chain refuses: {0}")]
+    Refused(String),
+}

@@ -1,0 +1,80 @@
+//! `serve`, `epoch`, `verify`, `publish`, `watch` and `openapi`.
+
+mod epoch;
+mod serve;
+mod verify;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use pool::{Blobs, Store};
+
+/// Reward snapshots into claims that anybody can recompute.
+#[derive(Debug, Parser)]
+#[command(name = "pool", version)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve claim packages and take recipient mappings.
+    Serve(serve::Options),
+    /// Build, show, list or take back an epoch.
+    #[command(subcommand)]
+    Epoch(epoch::Command),
+    /// Recompute an epoch and all before it from their inputs, offline.
+    ///
+    /// Exit status: 0 it follows from its inputs, 3 it does not, 1 undecided.
+    Verify(verify::Options),
+    /// Put built epochs on the chain. Needs a chain connection.
+    Publish,
+    /// Check published epochs, and challenge wrong ones. Needs a chain connection.
+    Watch,
+    /// Print the OpenAPI document.
+    Openapi,
+}
+
+/// Where the pool keeps what it knows.
+#[derive(Debug, Args)]
+struct Place {
+    /// `sqlite://FILE` or `postgres://…`.
+    #[arg(
+        long,
+        env = "POOL_DATABASE",
+        default_value = "sqlite://pool.db",
+        hide_env_values = true
+    )]
+    database: String,
+    /// The directory of the epoch files and their inputs.
+    #[arg(long, env = "POOL_DATA", default_value = "pool-data")]
+    data: PathBuf,
+}
+
+impl Place {
+    async fn open(&self) -> anyhow::Result<(Store, Blobs)> {
+        let store = Store::open(&self.database).await?;
+        Ok((store, Blobs::in_directory(&self.data)))
+    }
+}
+
+pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Runtime::new()?;
+    runtime.block_on(async {
+        match cli.command {
+            Command::Serve(options) => serve::run(options).await?,
+            Command::Epoch(command) => epoch::run(command).await?,
+            Command::Verify(options) => return verify::run(&options),
+            Command::Publish | Command::Watch => anyhow::bail!(
+                "no chain is configured: this build has no chain connection, so nothing can be published or challenged; \
+                 `pool epoch build` and `pool verify` work without one"
+            ),
+            Command::Openapi => {
+                println!("{}", pool::routes::document().to_pretty_json()?);
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    })
+}

@@ -1,0 +1,17 @@
+//! The pool's command line.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+mod cli;
+
+fn main() -> ExitCode {
+    match cli::run(cli::Cli::parse()) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("pool: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
