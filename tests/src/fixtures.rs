@@ -78,6 +78,8 @@ pub const BASELINE: &str = "baseline";
 pub struct Fixture {
     /// The name of its directory.
     pub name: String,
+    /// That directory.
+    pub directory: PathBuf,
     /// The task file.
     pub task: Task,
     /// The baseline first, then the submissions by name.
@@ -121,6 +123,7 @@ impl Fixture {
         ensure!(cases.len() > 1, "task {name} has no submissions");
         Ok(Self {
             name: name.to_owned(),
+            directory: task_dir,
             task,
             cases,
         })

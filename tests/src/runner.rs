@@ -1,6 +1,7 @@
 //! The real `replay-runner`, run as a person or a script would.
 
 use std::env;
+use std::ffi::OsString;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -31,7 +32,7 @@ impl Runner {
     pub fn find() -> Result<Self> {
         let binary = match env::var_os(BINARY_VARIABLE) {
             Some(path) => PathBuf::from(path),
-            None => beside_this_program()?,
+            None => beside_this_program("replay-runner")?,
         };
         ensure!(
             binary.is_file(),
@@ -60,8 +61,17 @@ impl Runner {
 
     /// Replays `case`, and checks that the exit status says what the report says.
     pub fn replay(&self, case: &Case) -> Result<Report> {
-        let mut child = self
-            .command(case)
+        self.replay_with(&arguments_of(case))
+    }
+
+    /// The same, with the arguments of `replay-runner run`.
+    pub fn replay_with(&self, arguments: &[OsString]) -> Result<Report> {
+        let mut command = Command::new(&self.binary);
+        command.arg("run").args(arguments).arg("--json");
+        if let Some(state) = &self.state {
+            command.arg("--state").arg(state);
+        }
+        let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -84,28 +94,25 @@ impl Runner {
         );
         Ok(report)
     }
+}
 
-    fn command(&self, case: &Case) -> Command {
-        let submission = &case.submission;
-        let mut command = Command::new(&self.binary);
-        command.arg("run").arg(&case.task_dir).arg("--json");
-        if let Some(state) = &self.state {
-            command.arg("--state").arg(state);
-        }
-        if let Some(patch) = &submission.patch {
-            command.arg("--patch").arg(case.dir.join(patch));
-        }
-        if let Some(artifact) = &submission.artifact {
-            command.arg("--artifact").arg(case.dir.join(artifact));
-        }
-        if let Some(digest) = &submission.artifact_sha256 {
-            command.arg("--artifact-sha256").arg(digest.to_string());
-        }
-        if let Some(size) = submission.artifact_size_bytes {
-            command.arg("--artifact-size").arg(size.to_string());
-        }
-        command
+fn arguments_of(case: &Case) -> Vec<OsString> {
+    let submission = &case.submission;
+    let mut arguments = vec![case.task_dir.clone().into_os_string()];
+    let mut add = |name: &str, value: OsString| arguments.extend([name.into(), value]);
+    if let Some(patch) = &submission.patch {
+        add("--patch", case.dir.join(patch).into());
     }
+    if let Some(artifact) = &submission.artifact {
+        add("--artifact", case.dir.join(artifact).into());
+    }
+    if let Some(digest) = &submission.artifact_sha256 {
+        add("--artifact-sha256", digest.to_string().into());
+    }
+    if let Some(size) = submission.artifact_size_bytes {
+        add("--artifact-size", size.to_string().into());
+    }
+    arguments
 }
 
 /// Replays `cases`, `at_once` of them at a time, and hands each result to `done`
@@ -147,10 +154,11 @@ pub fn replay_all<'a>(
     });
 }
 
-/// Test programs lie in `deps/`, one below the others.
-fn beside_this_program() -> Result<PathBuf> {
+/// Another program of this workspace. Test programs lie in `deps/`, one below
+/// the others.
+pub fn beside_this_program(name: &str) -> Result<PathBuf> {
     let program = env::current_exe().context("this program's path")?;
-    let beside = program.with_file_name("replay-runner");
+    let beside = program.with_file_name(name);
     if beside.is_file() {
         return Ok(beside);
     }
@@ -158,7 +166,7 @@ fn beside_this_program() -> Result<PathBuf> {
         .parent()
         .and_then(Path::parent)
         .unwrap_or(Path::new("."));
-    Ok(above.join("replay-runner"))
+    Ok(above.join(name))
 }
 
 fn read_in_background(pipe: Option<impl Read + Send + 'static>) -> Receiver<Vec<u8>> {

@@ -57,6 +57,27 @@ impl Table {
         self.with_details(row, case, differences)
     }
 
+    /// A submission that was refused before any replay.
+    pub fn refused_row(self, case: &Case, code: &str, differences: &[String]) -> String {
+        let row = format!(
+            "{mark} {name:24} {status} {code:24} when it was submitted",
+            mark = self.mark(differences.is_empty()),
+            name = case.name,
+            status = self.paint(Style::Yellow, &format!("{:8}", "refused")),
+        );
+        self.with_details(row, case, differences)
+    }
+
+    /// The name of a part of what is shown.
+    pub fn part(self, title: &str) -> String {
+        format!("\n{}", self.paint(Style::Bold, title))
+    }
+
+    /// What is said beside the rows.
+    pub fn aside(self, text: &str) -> String {
+        self.paint(Style::Dim, text)
+    }
+
     /// A replay that gave no report at all.
     pub fn broken_row(self, case: &Case, problem: &str) -> String {
         let row = format!("{} {:24} no report", self.mark(false), case.name);
@@ -66,7 +87,8 @@ impl Table {
     /// The last line.
     pub fn summary(self, as_expected: usize, total: usize, seconds: f64) -> String {
         let all = as_expected == total;
-        let text = format!("{as_expected} of {total} replays ended as expected, in {seconds:.0} s");
+        let text =
+            format!("{as_expected} of {total} submissions ended as expected, in {seconds:.0} s");
         format!("\n{} {}", self.mark(all), self.paint(Style::Bold, &text))
     }
 

@@ -53,10 +53,35 @@ fn differing(claims: &Claims, spec: &ReplaySpec, seen: &Observation) -> Option<&
     if seen.patched_tree.is_some() && seen.patched_tree != tree {
         return Some("patched_tree");
     }
-    let metrics: Metrics = claims
+    let claimed: Metrics = claims
         .metrics
         .iter()
         .map(|(name, value)| (name.clone(), value.0.clone()))
         .collect();
-    (metrics != seen.observed_metrics).then_some("observed_metrics")
+    (!are_equal(&claimed, &seen.observed_metrics)).then_some("observed_metrics")
+}
+
+/// By value: JSON libraries write a number that they read in digits of their own.
+fn are_equal(one: &Metrics, other: &Metrics) -> bool {
+    one.len() == other.len()
+        && one
+            .iter()
+            .zip(other)
+            .all(|((name, a), (other_name, b))| name == other_name && a.compare(b).is_eq())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metrics_are_equal_by_value_and_name() {
+        let metrics =
+            |name: &str, value: &str| Metrics::from([(name.to_owned(), value.parse().unwrap())]);
+        let one = metrics("seconds", "0.338150");
+        assert!(are_equal(&one, &metrics("seconds", "0.33815")));
+        assert!(!are_equal(&one, &metrics("seconds", "0.33816")));
+        assert!(!are_equal(&one, &metrics("score", "0.338150")));
+        assert!(!are_equal(&one, &Metrics::new()));
+    }
 }
