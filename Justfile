@@ -28,6 +28,7 @@ check: && test
 # Measure, side by side in one run.
 bench *ARGS:
     cargo build --release --workspace --bins
+    cargo build --release -p coordinator --example load
     {{target}}/release/bench {{ARGS}}
 
 # Build the sandbox images that are missing or out of date.

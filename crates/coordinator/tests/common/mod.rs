@@ -53,6 +53,9 @@ impl Database {
     }
 }
 
+/// What is written to memory is as safe as it gets.
+pub const FSYNC: &str = "off";
+
 /// Memory where there is some: what is tested is never the disk's speed.
 pub fn scratch() -> std::path::PathBuf {
     let memory = std::path::Path::new("/dev/shm");

@@ -47,8 +47,8 @@ fn owner() -> u32 {
 fn shared() -> Cluster {
     let bin = programs();
     let dir = super::scratch().join(format!("coordinator-pg-{}", owner()));
-    let lock = concat!(env!("CARGO_TARGET_TMPDIR"), "/coordinator-postgres.lock");
-    let lock = std::fs::File::create(lock).unwrap();
+    let lock = format!("coordinator-pg-{}.lock", nix::unistd::geteuid());
+    let lock = std::fs::File::create(super::scratch().join(lock)).unwrap();
     let _held = nix::fcntl::Flock::lock(lock, nix::fcntl::FlockArg::LockExclusive).unwrap();
     if !is_ready(&bin, &dir) {
         start(&bin, &dir);
@@ -132,13 +132,13 @@ fn start(bin: &Path, dir: &Path) {
 /// Leaves a shell behind, in a process group of its own, that runs the server
 /// until its owner is gone.
 fn keep(bin: &Path, dir: &Path, data: &Path) {
-    let script = "(\"$1\" -D \"$2\" -k \"$3\" -c listen_addresses= -c fsync=off -c max_connections=400 \
+    let script = "(\"$1\" -D \"$2\" -k \"$3\" -c listen_addresses= -c fsync=$5 -c max_connections=400 \
                   >\"$3/log\" 2>&1 & server=$!; while [ -d \"/proc/$4\" ] && kill -0 $server; do sleep 0.5; done; \
                   kill -INT $server; wait $server; rm -rf \"$3\") &";
     let left = as_its_user(Path::new("/bin/sh"))
         .args(["-c", script, "sh"])
         .args([&bin.join("postgres"), data, dir])
-        .arg(owner().to_string())
+        .args([&owner().to_string(), super::FSYNC])
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
