@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::Extensions;
+use axum::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use axum::http::request::Parts;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use tokio::sync::SemaphorePermit;
@@ -43,10 +44,13 @@ impl StrictJson {
     /// before it is read, so a large one must find a place among a few.
     pub async fn read(app: &App, parts: &Parts, body: Body, limit: usize) -> ApiResult<Self> {
         let patience = app.settings.patience;
+        // A body in chunks is as long as its chunks, whatever it declares.
+        let is_chunked = parts.headers.contains_key(TRANSFER_ENCODING);
         let declared = parts
             .headers
-            .get(axum::http::header::CONTENT_LENGTH)
-            .and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+            .get(CONTENT_LENGTH)
+            .and_then(|value| value.to_str().ok()?.parse::<usize>().ok())
+            .filter(|_| !is_chunked);
         if declared.is_some_and(|length| length > limit) {
             drain(body).await;
             return Err(too_large(limit));

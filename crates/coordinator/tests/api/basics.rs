@@ -188,6 +188,18 @@ async fn one_address_holds_only_so_many_large_bodies(backend: Backend) {
     let (second, two) = begin().await;
     assert_eq!([one.as_str(), &two], ["HTTP/1.1 100"; 2]);
     assert_eq!(begin().await.1, "HTTP/1.1 429");
+    // A small length beside the chunks hides nothing.
+    let mut stream = tokio::net::TcpStream::connect(server.address)
+        .await
+        .unwrap();
+    let head = format!(
+        "POST /api/v1/tasks HTTP/1.1\r\nHost: x\r\nX-Admin-Token: {ADMIN}\r\n\
+         Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = vec![0; 12];
+    stream.read_exact(&mut answer).await.unwrap();
+    assert_eq!(answer, b"HTTP/1.1 429");
     server.get("/healthz").await.expect(200);
     drop(second);
     let freed = async {
