@@ -43,7 +43,7 @@ impl Agent {
     pub(crate) fn model(
         base: &str,
         model: &str,
-        key: Option<String>,
+        key: Option<&str>,
         limit: Duration,
     ) -> Result<Self, String> {
         let refuse = |problem: &str| format!("--llm-base-url {base:?}: {problem}");
@@ -65,7 +65,7 @@ impl Agent {
             http,
             url,
             model: model.to_owned(),
-            key: key.map(Zeroizing::new),
+            key: key.map(|key| Zeroizing::new(key.to_owned())),
             limit,
         }))
     }

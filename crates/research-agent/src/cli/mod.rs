@@ -10,6 +10,7 @@ mod loop_command;
 mod mine_once;
 mod options;
 mod peer_evaluate_once;
+mod secret;
 mod signed_request;
 mod submit;
 mod submit_workspace;

@@ -8,8 +8,8 @@ use protocol::hotkey::Keypair;
 use replay_runner::checkout::Source;
 use tokio_util::sync::CancellationToken;
 use wallet::{Password, WalletPath};
-use zeroize::Zeroize as _;
 
+use super::secret::Secret;
 use crate::agent::Agent;
 use crate::agent::command::CommandAgent;
 use crate::client::{Client, Id, Retry};
@@ -62,7 +62,7 @@ pub(super) struct WalletArgs {
         env = "HOTKEY_MNEMONIC",
         hide_env_values = true
     )]
-    hotkey_mnemonic: Option<String>,
+    hotkey_mnemonic: Option<Secret>,
 
     /// A file with the words, or with a hotkey as wallets store it
     #[arg(long, value_name = "FILE", conflicts_with = "hotkey_mnemonic")]
@@ -102,9 +102,7 @@ impl WalletArgs {
     /// Reads the hotkey: the words if they are given, else the file.
     pub(super) fn keypair(&self) -> Done<Keypair> {
         if let Some(words) = &self.hotkey_mnemonic {
-            let mut words = words.clone();
-            let keypair = Keypair::from_mnemonic(&words);
-            words.zeroize();
+            let keypair = Keypair::from_mnemonic(words.expose());
             return keypair.map_err(|error| Failure::Usage(format!("--hotkey-mnemonic: {error}")));
         }
         let password = match &self.wallet_password_file {
@@ -334,7 +332,7 @@ pub(super) struct MiningArgs {
         env = "BITSOTA_LLM_API_KEY",
         hide_env_values = true
     )]
-    llm_api_key: Option<String>,
+    llm_api_key: Option<Secret>,
 
     /// How long one attempt of the agent may take
     #[arg(long, value_name = "SECONDS", default_value_t = 1800, value_parser = clap::value_parser!(u64).range(1..))]
@@ -363,7 +361,7 @@ impl MiningArgs {
         match (&self.agent_command, &self.llm_base_url, &self.llm_model) {
             (Some(template), _, _) => Ok(Agent::Command(CommandAgent { template: template.clone(), limit })),
             (None, Some(base), Some(model)) => {
-                Agent::model(base, model, self.llm_api_key.clone(), limit).map_err(Failure::Usage)
+                Agent::model(base, model, self.llm_api_key.as_ref().map(Secret::expose), limit).map_err(Failure::Usage)
             }
             _ => Err(Failure::Usage(
                 "who does the research? Name a program with --agent-command, or a model with --llm-base-url and --llm-model".to_owned(),
