@@ -6,4 +6,5 @@ pub mod fixtures;
 pub mod leftovers;
 pub mod runner;
 pub mod table;
+pub mod tool;
 pub mod verdict;

@@ -2,6 +2,7 @@
 //! met and what is not.
 
 mod artifact;
+mod check;
 mod engine;
 mod memory;
 mod overhead;

@@ -43,6 +43,14 @@ impl Program {
         })
     }
 
+    pub(crate) fn binary(&self) -> &Path {
+        &self.binary
+    }
+
+    pub(crate) fn state(&self) -> &Path {
+        &self.state
+    }
+
     /// Replays the patch of `made`, with the artifact if there is one.
     pub(crate) fn replay(&self, made: &Made, artifact: Option<&Path>) -> Result<Timed> {
         let started = Instant::now();
