@@ -60,6 +60,10 @@ pub(crate) async fn run(args: &DaemonArgs, global: &Global) -> u8 {
         }
     };
     match daemon::run(start).await {
+        Ok(ended) if ended.unanswered => {
+            eprintln!("replay-runner: the coordinator gave no usable answer; see the log");
+            1
+        }
         Ok(ended) if ended.unposted == 0 => 0,
         Ok(ended) => {
             let count = ended.unposted;

@@ -119,11 +119,13 @@ impl Attempt {
             .as_deref()
             .unwrap_or(DEFAULT_IMAGE);
         let silent = |_: u64, _: u64| {};
-        match self.host.engine.image(name, &silent).await {
-            Ok(image) => Some(image.id),
-            // The replay will say it.
-            Err(_) => None,
-        }
+        // A pull may take half an hour, which nobody waits for at the end.
+        let found = tokio::select! {
+            found = self.host.engine.image(name, &silent) => found,
+            () = self.shared.abort.cancelled() => return None,
+        };
+        // Without one, the replay will say why.
+        found.ok().map(|image| image.id)
     }
 
     /// Answers the job with the result of an earlier replay of the same content.

@@ -68,6 +68,7 @@ async fn nap(shared: &Shared) -> Duration {
 
 /// Posts every result whose turn has come, once.
 pub(super) async fn post_due(shared: &Shared) -> Result<(), SpoolError> {
+    let _turn = shared.posting.lock().await;
     loop {
         let due = shared.spool.outgoing().await?;
         if due.is_empty() {

@@ -111,6 +111,8 @@ impl Overrides {
 pub struct Ended {
     /// Results that are in the spool and not posted yet; the next start posts them.
     pub unposted: usize,
+    /// Whether its rounds ended with a coordinator that gave no usable answer.
+    pub unanswered: bool,
 }
 
 /// Runs a daemon to its end: a signal, or the last of its rounds.
@@ -410,7 +412,12 @@ impl Daemon {
         self.running.release(&shared.spool).await;
         let unposted = self.post_the_rest().await?;
         shared.set_phase("ended", "").await;
-        Ok(Ended { unposted })
+        let unanswered =
+            shared.config().cycles.is_some() && !shared.coordinator_up.load(Ordering::Relaxed);
+        Ok(Ended {
+            unposted,
+            unanswered,
+        })
     }
 
     async fn post_the_rest(&self) -> Result<usize, DaemonError> {

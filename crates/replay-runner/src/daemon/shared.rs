@@ -46,6 +46,8 @@ pub(super) struct Shared {
     pub(super) stop: CancellationToken,
     /// Running replays end now.
     pub(super) abort: CancellationToken,
+    /// One posts at a time: the outbox, or the end of the daemon.
+    pub(super) posting: tokio::sync::Mutex<()>,
     /// There is a result to post.
     pub(super) to_post: Notify,
     /// Something changed that the main loop should look at.
@@ -81,6 +83,7 @@ impl Shared {
             phase: Mutex::default(),
             stop: CancellationToken::new(),
             abort: CancellationToken::new(),
+            posting: tokio::sync::Mutex::default(),
             to_post: Notify::new(),
             wake: Notify::new(),
             turned_at: AtomicI64::new(now_ms()),
