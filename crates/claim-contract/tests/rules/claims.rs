@@ -260,7 +260,7 @@ fn a_stake_that_cannot_be_read_is_an_error_and_not_nothing() {
 }
 
 /// The off-chain environment takes nothing back when a message fails, so after a refused transfer it shows what was
-/// written before the stake moved: everything. (On the chain the failure reverts it: `wasm-test` shows that.)
+/// written before the stake moved: everything. (On the chain, an error reverts everything.)
 #[test]
 fn the_books_are_written_before_the_stake_moves() {
     World::tell(|world| {

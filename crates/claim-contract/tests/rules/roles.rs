@@ -4,8 +4,9 @@ use claim_contract::error::Error;
 use claim_contract::ClaimContract;
 use ink::primitives::{AccountId, Hash};
 
+use crate::support::account;
+use crate::support::chain::{HOTKEY, NETUID};
 use crate::support::world::{three_miners, World};
-use crate::support::{account, CONTRACT_HOTKEY, NETUID};
 
 fn everybody() -> [AccountId; 5] {
     [
@@ -128,15 +129,12 @@ fn whoever_instantiates_the_contract_has_all_roles() {
     World::tell(|world| {
         for constructor in [ClaimContract::new, ClaimContract::default] {
             world.by(account(9));
-            let contract = constructor(NETUID, AccountId::from(CONTRACT_HOTKEY));
+            let contract = constructor(NETUID, AccountId::from(HOTKEY));
             assert_eq!(contract.get_owner(), account(9));
             assert_eq!(contract.get_gate(), account(9));
             assert_eq!(contract.get_vetoer(), account(9));
             assert_eq!(contract.get_arbiter(), account(9));
-            assert_eq!(
-                contract.get_contract_hotkey(),
-                AccountId::from(CONTRACT_HOTKEY)
-            );
+            assert_eq!(contract.get_contract_hotkey(), AccountId::from(HOTKEY));
             assert!(!contract.is_paused());
         }
     });

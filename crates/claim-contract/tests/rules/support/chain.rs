@@ -8,20 +8,33 @@ use claim_contract::stake::StakeInfo;
 use ink::primitives::AccountId;
 use ink::scale::{Compact, Decode, Encode};
 
-use super::{CONTRACT, CONTRACT_HOTKEY, NETUID};
+/// The hotkey that the contract's stake is with.
+pub(crate) const HOTKEY: [u8; 32] = [0xdd; 32];
+/// The subnet on which it is.
+pub(crate) const NETUID: u16 = 94;
 
 /// Stakes with the contract's hotkey on its subnet.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct Chain(Rc<RefCell<State>>);
 
-#[derive(Default)]
 struct State {
+    contract: AccountId,
     stakes: BTreeMap<AccountId, u64>,
     refusal: Option<u32>,
     unreadable: bool,
 }
 
 impl Chain {
+    /// A chain on which `contract` has `rao`.
+    pub(crate) fn with(contract: AccountId, rao: u64) -> Self {
+        Self(Rc::new(RefCell::new(State {
+            contract,
+            stakes: BTreeMap::from([(contract, rao)]),
+            refusal: None,
+            unreadable: false,
+        })))
+    }
+
     pub(crate) fn stake(&self, coldkey: AccountId) -> u64 {
         self.0
             .borrow()
@@ -50,8 +63,9 @@ impl Chain {
     }
 
     fn tell(&self, mut input: &[u8], output: &mut Vec<u8>) -> u32 {
-        let (hotkey, coldkey, netuid) = <(AccountId, AccountId, u16)>::decode(&mut input).unwrap();
-        assert_eq!((hotkey, netuid), (AccountId::from(CONTRACT_HOTKEY), NETUID));
+        let (hotkey, coldkey, netuid) = <(AccountId, AccountId, u16)>::decode(&mut input)
+            .expect("the contract encodes its calls");
+        assert_eq!((hotkey, netuid), (AccountId::from(HOTKEY), NETUID));
         if self.0.borrow().unreadable {
             return 1;
         }
@@ -72,14 +86,15 @@ impl Chain {
 
     fn transfer(&self, mut input: &[u8]) -> u32 {
         let (to, hotkey, from_netuid, to_netuid, rao) =
-            <(AccountId, AccountId, u16, u16, u64)>::decode(&mut input).unwrap();
+            <(AccountId, AccountId, u16, u16, u64)>::decode(&mut input)
+                .expect("the contract encodes its calls");
         assert!(input.is_empty());
-        assert_eq!(hotkey, AccountId::from(CONTRACT_HOTKEY));
+        assert_eq!(hotkey, AccountId::from(HOTKEY));
         assert_eq!((from_netuid, to_netuid), (NETUID, NETUID));
         if let Some(status) = self.0.borrow().refusal {
             return status;
         }
-        let from = AccountId::from(CONTRACT);
+        let from = self.0.borrow().contract;
         let Some(left) = self.stake(from).checked_sub(rao) else {
             return 6;
         };
@@ -96,7 +111,7 @@ impl ink::env::test::ChainExtension for Chain {
 
     fn call(&mut self, function: u16, input: &[u8], output: &mut Vec<u8>) -> u32 {
         // ink!'s off-chain engine puts a length before the input; the chain does not.
-        let input = Vec::<u8>::decode(&mut &*input).unwrap();
+        let input = Vec::<u8>::decode(&mut &*input).expect("the engine encodes its input");
         match function {
             0 => self.tell(&input, output),
             6 => self.transfer(&input),

@@ -7,8 +7,6 @@ pub(crate) mod world;
 use ink::primitives::AccountId;
 
 pub(crate) const CONTRACT: [u8; 32] = [0xcc; 32];
-pub(crate) const CONTRACT_HOTKEY: [u8; 32] = [0xdd; 32];
-pub(crate) const NETUID: u16 = 94;
 
 pub(crate) fn account(number: u8) -> AccountId {
     AccountId::from([number; 32])

@@ -7,9 +7,9 @@ use claim_contract::{ClaimContract, SubtensorEnvironment};
 use ink::env::test;
 use ink::primitives::{AccountId, Hash};
 
-use super::chain::Chain;
+use super::chain::{Chain, HOTKEY, NETUID};
 use super::tree::Tree;
-use super::{account, CONTRACT, CONTRACT_HOTKEY, NETUID};
+use super::{account, CONTRACT};
 
 pub(crate) struct World {
     pub(crate) contract: ClaimContract,
@@ -40,13 +40,12 @@ impl World {
     /// Runs `story` in a world of its own, in which the contract has [`World::FUNDS`].
     pub(crate) fn tell(story: impl FnOnce(&mut World)) {
         test::run_test::<SubtensorEnvironment, _>(|_| {
-            let chain = Chain::default();
-            chain.set_stake(AccountId::from(CONTRACT), Self::FUNDS);
+            let chain = Chain::with(AccountId::from(CONTRACT), Self::FUNDS);
             test::register_chain_extension(chain.clone());
             test::set_callee::<SubtensorEnvironment>(AccountId::from(CONTRACT));
             test::set_block_number::<SubtensorEnvironment>(Self::FIRST_BLOCK);
             test::set_caller::<SubtensorEnvironment>(Self::owner());
-            let mut contract = ClaimContract::new(NETUID, AccountId::from(CONTRACT_HOTKEY));
+            let mut contract = ClaimContract::new(NETUID, AccountId::from(HOTKEY));
             contract.set_gate(Self::gate()).unwrap();
             contract.set_vetoer(Self::vetoer()).unwrap();
             contract.set_arbiter(Self::arbiter()).unwrap();
