@@ -106,6 +106,19 @@ impl Chain {
         Err(oldest.unwrap_or(ChainError::NoEndpoint))
     }
 
+    /// The state at the block of this number.
+    ///
+    /// # Errors
+    /// [`ChainError::Nodes`], [`ChainError::Read`].
+    pub async fn at(&self, block: u64) -> Result<At, ChainError> {
+        let at = self
+            .client
+            .at_block(block)
+            .await
+            .map_err(|error| ChainError::read("a block", &error))?;
+        Ok(At::new(at))
+    }
+
     /// The newest finalized block that the present node knows, however old.
     pub(crate) async fn newest(&self) -> Result<At, ChainError> {
         let at = self

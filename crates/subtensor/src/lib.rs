@@ -17,6 +17,7 @@
 
 mod at;
 mod chain;
+mod commit;
 mod contract;
 mod endpoint;
 mod error;

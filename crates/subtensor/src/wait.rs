@@ -65,12 +65,7 @@ impl Chain {
     async fn look(&self, signed: &Signed, next: &mut u64) -> Result<Option<Inclusion>, ChainError> {
         let newest = self.newest().await?.block_number();
         while *next <= newest.min(signed.last_block) {
-            let at = self
-                .client
-                .at_block(*next)
-                .await
-                .map_err(|error| ChainError::read("a finalized block", &error))?;
-            if let Some(inclusion) = At::new(at).find(signed).await? {
+            if let Some(inclusion) = self.at(*next).await?.find(signed).await? {
                 return Ok(Some(inclusion));
             }
             *next += 1;
