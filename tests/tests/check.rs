@@ -2,7 +2,7 @@
 //! clean ones. `CHECK_REPETITIONS=20` repeats every check, to see that no verdict
 //! and no cause flips.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use system_tests::fixtures;
@@ -33,7 +33,7 @@ fn repetitions() -> u32 {
     asked.and_then(|text| text.parse().ok()).unwrap_or(1)
 }
 
-fn check(task: &PathBuf, options: &[&str]) -> Ended {
+fn check(task: &Path, options: &[&str]) -> Ended {
     let state = tempfile::tempdir().expect("a directory for the runner's state");
     let mut arguments = vec!["check", task.to_str().expect("a plain path")];
     arguments.extend(options);
@@ -202,10 +202,7 @@ fn what_cannot_be_compared_is_an_error_and_what_does_not_exist_is_usage() {
          metric_name = 'score'\nmetric_direction = 'maximize'\ntime_budget_seconds = 5\n",
     )
     .expect("a file");
-    let broken = check(
-        &place.path().to_owned(),
-        &["--runs", "2", "--format", "json"],
-    );
+    let broken = check(place.path(), &["--runs", "2", "--format", "json"]);
     assert_eq!(broken.status, 1, "{broken:?}");
     assert_eq!(
         broken.json().expect("an object")["code"],

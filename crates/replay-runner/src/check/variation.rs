@@ -61,7 +61,7 @@ variations! {
     Memory = "memory", HeldByEngine, "half as much memory again";
     Addresses = "addresses", DiffersBetweenHosts, "no randomisation of addresses";
     HashSeed = "hash-seed", HeldByEngine, "other seeds for the hashes of Python and Perl";
-    Threads = "threads", HeldByEngine, "another number in `OMP_NUM_THREADS` and its like";
+    Threads = "threads", HeldByEngine, "another number of threads for the numeric libraries";
     Entropy = "entropy", DiffersBetweenHosts, "the same bytes from the kernel's random devices each time";
     FreshMemory = "fresh-memory", DiffersBetweenHosts, "memory from malloc filled with a pattern";
     Speed = "speed", DiffersBetweenHosts, "a quarter of the processor's speed";

@@ -1,6 +1,7 @@
 //! What replays of the task itself show: that it runs, how long it takes, and
 //! which way its metric goes.
 
+use protocol::report::StageReport;
 use protocol::task::{Direction, MetricRange};
 use protocol::{Report, Status, Task};
 
@@ -39,31 +40,44 @@ pub(super) fn baseline(task: &Task, report: &Report, found: &mut Findings) -> bo
 
 #[expect(clippy::cast_precision_loss, reason = "a day of seconds")]
 fn headroom(task: &Task, report: &Report, found: &mut Findings) {
-    // Setup is paid once, the other stages in every pass.
-    let seconds = |setup: bool| -> f64 {
-        let stages = report
-            .stages
-            .iter()
-            .filter(|stage| (stage.name == "setup") == setup);
-        stages.map(|stage| stage.wall_seconds).sum()
-    };
-    let taken = seconds(true) + seconds(false) / f64::from(task.repeats.max(1));
     let budget = task.time_budget_seconds as f64;
-    if budget < HEADROOM * taken {
-        found.error(
-            Rule::Headroom,
-            format!("the baseline takes {taken:.2} s of {budget} s here"),
-            format!(
-                "time_budget_seconds = {:.0} or more: other hosts are slower and busier",
-                (HEADROOM * taken).ceil()
-            ),
-        );
+    let taken = one_pass(task, report, |stage| stage.wall_seconds);
+    let busy = one_pass(task, report, |stage| stage.cpu_seconds) / f64::from(task.limits.cpus.max(1));
+    let told = format!("the baseline takes {taken:.2} s of {budget} s here");
+    let mend = |seconds: f64| {
+        let wanted = (HEADROOM * seconds).ceil();
+        format!("time_budget_seconds = {wanted:.0} or more: other hosts are slower and busier")
+    };
+    if budget >= HEADROOM * taken {
+        found.ok(Rule::Headroom, told);
+    } else if budget < HEADROOM * busy || !host_is_busy() {
+        found.error(Rule::Headroom, told, mend(taken));
     } else {
-        found.ok(
+        // It waited for cores that others had: no fault of the task.
+        found.warning(
             Rule::Headroom,
-            format!("the baseline takes {taken:.2} s of {budget} s here"),
+            format!("{told}, on a host that is busy with something else, and {busy:.2} s of processor time"),
+            "lint again when the host is idle",
         );
     }
+}
+
+/// What setup and one pass of the other stages take together.
+fn one_pass(task: &Task, report: &Report, of: impl Fn(&StageReport) -> f64) -> f64 {
+    let sum = |setup: bool| -> f64 {
+        let stages = report.stages.iter();
+        let stages = stages.filter(|stage| (stage.name == "setup") == setup);
+        stages.map(&of).sum()
+    };
+    sum(true) + sum(false) / f64::from(task.repeats.max(1))
+}
+
+/// Whether more threads want to run than there are cores.
+fn host_is_busy() -> bool {
+    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load = text.split(' ').next().and_then(|word| word.parse::<f64>().ok());
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    load.zip(u32::try_from(cores).ok()).is_some_and(|(load, cores)| load > f64::from(cores))
 }
 
 fn range(task: &Task, report: &Report, found: &mut Findings) {

@@ -61,8 +61,13 @@ fn advice(metric: &MetricChecked) -> Option<String> {
         .min_by(|a, b| a.tolerance_safe.total_cmp(&b.tolerance_safe))?;
     let percent = PROBABILITY * 100.0;
     Some(if best.tolerance_estimate > 1.0 {
+        let way_out = if metric.measured {
+            "measure on an idle machine, or let the metric be a ratio to the baseline, supervisor.benchmark_cpu_ratio"
+        } else {
+            "remove the cause"
+        };
         format!(
-            "no tolerance makes honest validators agree with {percent} % probability; remove the cause"
+            "no tolerance makes honest validators agree with {percent} % probability; {way_out}"
         )
     } else {
         let safe = if best.tolerance_safe > 1.0 {

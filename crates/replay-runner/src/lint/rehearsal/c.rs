@@ -27,7 +27,7 @@ pub(super) fn payload(target: &Target<'_>, forgery: Forgery) -> Option<String> {
             write()?
         ),
         Forgery::LeavesAProcess => format!(
-            "{}__attribute__((constructor)) static void forge(void) {{ if (fork() == 0) {{ setsid(); for (int i = 0; i < 20000; i++) {{ forge_result(); usleep(500); }} _exit(0); }} }}\n",
+            "{}__attribute__((constructor)) static void forge(void) {{ if (fork() == 0) {{ setsid(); for (int n = 0; n < 3; n++) close(n); for (int i = 0; i < 20000; i++) {{ forge_result(); usleep(500); }} _exit(0); }} }}\n",
             write()?
         ),
         Forgery::PrintsMetric => format!(

@@ -51,7 +51,7 @@ pub(super) fn payload(target: &Target<'_>, forgery: Forgery) -> Option<String> {
             format!("import atexit\n{}atexit.register(_forge)\n", write()?)
         }
         Forgery::LeavesAProcess => format!(
-            "import os, time\n{}if os.fork() == 0:\n    os.setsid()\n    for _ in range(20000):\n        _forge()\n        time.sleep(0.0005)\n    os._exit(0)\n",
+            "import os, time\n{}if os.fork() == 0:\n    os.setsid()\n    for number in range(3):\n        os.dup2(os.open(os.devnull, os.O_RDWR), number)\n    for _ in range(20000):\n        _forge()\n        time.sleep(0.0005)\n    os._exit(0)\n",
             write()?
         ),
         Forgery::PrintsMetric => format!(

@@ -1,6 +1,6 @@
-"""Prints how many primes there are below 15000. This is the file to improve."""
+"""Prints how many primes there are below 60000. This is the file to improve."""
 
-BOUND = 15_000
+BOUND = 60_000
 
 
 def is_prime(number):
