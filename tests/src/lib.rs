@@ -4,6 +4,7 @@
 pub mod corpus;
 pub mod fixtures;
 pub mod leftovers;
+pub mod network;
 pub mod runner;
 pub mod table;
 pub mod tool;
