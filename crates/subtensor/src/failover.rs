@@ -137,8 +137,8 @@ impl Failover {
                 continue;
             }
             match known.node.ask(METHOD, params).await {
-                Ok(_) => return Ok(Sent::Taken),
-                Err(NodeError::Answered {
+                Ok(_)
+                | Err(NodeError::Answered {
                     code: ALREADY_IMPORTED,
                     ..
                 }) => return Ok(Sent::Taken),

@@ -130,7 +130,7 @@ fn storage_keys_and_defaults_are_those_of_the_fields_codec() {
         // The codec shows an absent optional value as one zero byte.
         let default = entry
             .default_value()
-            .map_or(vec![0], |value| value.into_bytes());
+            .map_or(vec![0], subxt::storage::StorageValue::into_bytes);
         assert_eq!(default, hex_of(expected, "default"), "{name}");
     }
 }

@@ -24,16 +24,17 @@ use weight_setter::snapshot::Source;
     after_help = "Examples:\n  weight-setter --dry-run --netuid 94 --snapshot https://coordinator.example/api/v1/reward-snapshot\n  weight-setter --once --netuid 94 --snapshot snapshot.json --endpoint ws://127.0.0.1:9944\n  weight-setter --loop --netuid 94 --snapshot https://coordinator.example/api/v1/reward-snapshot --metrics 127.0.0.1:9101"
 )]
 #[command(group(ArgGroup::new("how").required(true).args(["dry_run", "once", "repeat"])))]
-pub struct Cli {
+#[expect(clippy::struct_excessive_bools, reason = "switches of a command line")]
+pub(crate) struct Cli {
     /// Show what would be set; sign and send nothing.
     #[arg(long)]
-    pub dry_run: bool,
+    pub(crate) dry_run: bool,
     /// Set weights once, confirm them, and end.
     #[arg(long)]
-    pub once: bool,
+    pub(crate) once: bool,
     /// Set weights again and again.
     #[arg(long = "loop")]
-    pub repeat: bool,
+    pub(crate) repeat: bool,
 
     /// The subnet.
     #[arg(long, env = "WEIGHT_SETTER_NETUID")]
@@ -85,16 +86,16 @@ pub struct Cli {
     refresh_blocks: u64,
     /// Seconds between two rounds of --loop.
     #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=86_400))]
-    pub interval: u64,
+    pub(crate) interval: u64,
     /// Serve metrics and health at this address.
     #[arg(long, value_name = "ADDR", requires = "repeat")]
-    pub metrics: Option<SocketAddr>,
+    pub(crate) metrics: Option<SocketAddr>,
     /// Print one JSON object instead of text.
     #[arg(long, conflicts_with = "repeat")]
-    pub json: bool,
+    pub(crate) json: bool,
     /// The directory of locks, the same for all users of this host.
     #[arg(long, value_name = "DIR", default_value = lock::DIRECTORY)]
-    pub lock_dir: PathBuf,
+    pub(crate) lock_dir: PathBuf,
 }
 
 impl Cli {
@@ -102,7 +103,7 @@ impl Cli {
     ///
     /// # Errors
     /// For options that cannot be right; the message names the option.
-    pub async fn setter(&self) -> anyhow::Result<Setter> {
+    pub(crate) async fn setter(&self) -> anyhow::Result<Setter> {
         let plaintext = if self.allow_plaintext {
             Plaintext::Anywhere
         } else {

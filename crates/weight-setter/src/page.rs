@@ -12,7 +12,7 @@ use weight_setter::metrics::Metrics;
 ///
 /// # Errors
 /// The address cannot be bound.
-pub async fn serve(address: SocketAddr, metrics: Arc<Metrics>) -> anyhow::Result<()> {
+pub(crate) async fn serve(address: SocketAddr, metrics: Arc<Metrics>) -> anyhow::Result<()> {
     let listener = TcpListener::bind(address)
         .await
         .map_err(|error| anyhow::anyhow!("--metrics {address}: {error}"))?;

@@ -7,7 +7,7 @@ use subtensor::WeightVector;
 use weight_setter::round::{Report, show};
 
 /// Prints a report to standard output.
-pub fn report(report: &Report, as_json: bool) {
+pub(crate) fn report(report: &Report, as_json: bool) {
     let text = if as_json {
         object(report).to_string()
     } else {
@@ -18,7 +18,7 @@ pub fn report(report: &Report, as_json: bool) {
 }
 
 /// A report in one line or two.
-pub fn sentence(report: &Report) -> String {
+pub(crate) fn sentence(report: &Report) -> String {
     match report {
         Report::Local => "the policy leaves weights to each validator; nothing was set".to_owned(),
         Report::TooEarly {

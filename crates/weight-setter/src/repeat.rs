@@ -14,7 +14,7 @@ use crate::{page, print};
 ///
 /// # Errors
 /// Metrics cannot be served, or signals not be caught.
-pub async fn run(cli: &Cli, setter: &Setter) -> anyhow::Result<()> {
+pub(crate) async fn run(cli: &Cli, setter: &Setter) -> anyhow::Result<()> {
     let metrics = Arc::new(Metrics::default());
     if let Some(address) = cli.metrics {
         page::serve(address, Arc::clone(&metrics)).await?;

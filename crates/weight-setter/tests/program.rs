@@ -1,5 +1,7 @@
 //! The program itself: its options, its exit status, its lock.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by it")]
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 

@@ -1,5 +1,7 @@
 //! Whole rounds against a stand-in for a node.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by it")]
+
 #[path = "../../subtensor/tests/stand_in/mod.rs"]
 mod stand_in;
 
@@ -77,7 +79,7 @@ impl Round {
             netuid: 94,
             keypair: me(),
             snapshot: Source::File(file.clone()),
-            oldest_snapshot: Duration::from_secs(3600),
+            oldest_snapshot: Duration::from_hours(1),
             refresh_blocks: 1080,
             version_key: None,
         };

@@ -5,7 +5,9 @@
 #![allow(
     dead_code,
     unused_imports,
-    reason = "each test program uses a part of it"
+    unreachable_pub,
+    clippy::unwrap_used,
+    reason = "a test's own part, of which each test program uses some"
 )]
 
 mod extrinsic;

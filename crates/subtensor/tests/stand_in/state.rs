@@ -182,16 +182,13 @@ impl State {
         let mut events = vec![record(0, &SUCCESS)];
         for extrinsic in std::mem::take(&mut self.pending) {
             let index = u32::try_from(body.len()).unwrap();
-            match self.on_submit {
-                OnSubmit::Fail(error) => {
-                    let failed = [&[0, 1, 3, 7, error, 0, 0, 0][..], &[0, 0, 0, 0]].concat();
-                    events.push(record(index, &failed));
-                }
-                _ => {
-                    let caused = self.apply(&extrinsic);
-                    events.push(record(index, &caused));
-                    events.push(record(index, &SUCCESS));
-                }
+            if let OnSubmit::Fail(error) = self.on_submit {
+                let failed = [&[0, 1, 3, 7, error, 0, 0, 0][..], &[0, 0, 0, 0]].concat();
+                events.push(record(index, &failed));
+            } else {
+                let caused = self.apply(&extrinsic);
+                events.push(record(index, &caused));
+                events.push(record(index, &SUCCESS));
             }
             body.push(extrinsic);
         }
