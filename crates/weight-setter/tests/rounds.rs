@@ -311,6 +311,7 @@ async fn targets_that_are_not_on_the_subnet_are_all_named() {
 }
 
 /// Each with the field that has to be named.
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn bad_policies() -> Vec<(&'static str, Value)> {
     let one =
         |target: Value| json!({"mode": "targets", "targets": [{"uid": 0, "weight": 1}, target]});
