@@ -1,12 +1,16 @@
 //! Puts built epochs on the chain, one after another, each once.
 
 use protocol::Sha256Digest;
+use protocol::ss58::Address;
 
 use crate::blobs::{BlobError, Blobs};
 use crate::chain::{Call, Chain};
 use crate::delivery::{DeliveryError, Progress, advance};
 use crate::epoch::{EpochFile, FileError};
 use crate::store::{EpochRow, State, Store, StoreError};
+
+/// The publisher's name among the pool's processes.
+pub const NAME: &str = "publisher";
 
 /// The publisher: of an operator's processes, the only one with its key.
 #[derive(Debug)]
@@ -19,6 +23,8 @@ pub struct Publisher<C> {
     pub chain: C,
     /// What the address of an epoch file begins with; its digest follows.
     pub uri_prefix: String,
+    /// The account that signs, for monitors.
+    pub account: Address,
 }
 
 /// What a step did.
@@ -56,6 +62,8 @@ impl<C: Chain> Publisher<C> {
     /// # Errors
     /// [`PublishError`].
     pub async fn step(&self) -> Result<Step, PublishError> {
+        let account = self.account.to_string();
+        self.store.seen(NAME, Some(&account)).await?;
         let epochs = self.store.epochs().await?;
         let next = epochs.iter().find(|row| row.state != State::Published);
         // An epoch after one that is still being built waits for it.

@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use protocol::claims::{
@@ -17,6 +18,9 @@ use super::App;
 use super::error::{ApiError, ApiResult};
 use super::openapi::{ColdkeyAddress, Problem, RecipientColdkey};
 use crate::store::{RecipientRow, now};
+
+/// A body, or why it was not read.
+type Body = Result<Bytes, BytesRejection>;
 
 /// How many mappings of a hotkey are shown.
 const HISTORY: u32 = 1000;
@@ -56,9 +60,9 @@ impl From<RecipientRow> for RecipientView {
 pub(super) async fn put(
     State(app): State<App>,
     headers: HeaderMap,
-    body: Bytes,
+    body: Body,
 ) -> ApiResult<Json<RecipientView>> {
-    set(&app, &headers, &body, "recipient_coldkey").await
+    set(&app, &headers, body, "recipient_coldkey").await
 }
 
 /// The same with the other method.
@@ -69,9 +73,9 @@ pub(super) async fn put(
 pub(super) async fn post(
     State(app): State<App>,
     headers: HeaderMap,
-    body: Bytes,
+    body: Body,
 ) -> ApiResult<Json<RecipientView>> {
-    set(&app, &headers, &body, "recipient_coldkey").await
+    set(&app, &headers, body, "recipient_coldkey").await
 }
 
 /// The same as older clients send it.
@@ -82,9 +86,9 @@ pub(super) async fn post(
 pub(super) async fn update(
     State(app): State<App>,
     headers: HeaderMap,
-    body: Bytes,
+    body: Body,
 ) -> ApiResult<Json<RecipientView>> {
-    set(&app, &headers, &body, "coldkey_address").await
+    set(&app, &headers, body, "coldkey_address").await
 }
 
 /// The same as older clients send it, at its other place.
@@ -95,9 +99,9 @@ pub(super) async fn update(
 pub(super) async fn update_below_miners(
     State(app): State<App>,
     headers: HeaderMap,
-    body: Bytes,
+    body: Body,
 ) -> ApiResult<Json<RecipientView>> {
-    set(&app, &headers, &body, "coldkey_address").await
+    set(&app, &headers, body, "coldkey_address").await
 }
 
 /// Who is paid now.
@@ -135,15 +139,17 @@ fn named(hotkey: &str) -> ApiResult<Hotkey> {
 async fn set(
     app: &App,
     headers: &HeaderMap,
-    body: &[u8],
+    body: Body,
     field: &'static str,
 ) -> ApiResult<Json<RecipientView>> {
+    let body =
+        body.map_err(|error| ApiError::new(error.status(), "body_unreadable", error.body_text()))?;
     let headers = UpdateHeaders {
         key: only(headers, KEY_HEADER)?,
         timestamp: only(headers, TIMESTAMP_HEADER)?,
         signature: only(headers, SIGNATURE_HEADER)?,
     };
-    let recipient = recipient(body, field)?;
+    let recipient = recipient(&body, field)?;
     let checked = RecipientUpdate::authenticate(&headers, recipient, now(), app.freshness_seconds);
     let update = checked.map_err(|error| refusal(&error))?;
     let row = app.store.set_recipient(update).await?;

@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 use super::App;
 use super::error::ApiResult;
+use crate::publisher;
 use crate::store::now;
 
 /// A process that was silent for so many seconds does not run.
@@ -65,16 +66,13 @@ pub(super) struct Accounts {
     publisher: Option<String>,
 }
 
-/// The name of the publisher among the processes.
-pub(super) const PUBLISHER: &str = "publisher";
-
 /// Health, processes and accounts.
 #[utoipa::path(get, path = "/status", tag = "service",
     responses((status = 200, description = "The status", body = Status)))]
 pub(super) async fn status(State(app): State<App>) -> ApiResult<Json<Status>> {
     let now = now();
     let processes = app.store.processes().await?;
-    let is_publisher = |name: &str| name == PUBLISHER;
+    let is_publisher = |name: &str| name == publisher::NAME;
     let publisher = processes.iter().find(|one| is_publisher(&one.name));
     let views: Vec<ProcessView> = processes
         .iter()
