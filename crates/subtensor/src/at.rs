@@ -1,5 +1,6 @@
 //! The state of the chain at one block.
 
+use std::fmt;
 use std::time::Duration;
 
 use subxt::OnlineClientAtBlock;
@@ -12,8 +13,15 @@ use crate::{ChainConfig, ChainError};
 pub(crate) const PALLET: &str = "SubtensorModule";
 
 /// The state of the chain at one block. What is read from one `At` belongs together.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct At(OnlineClientAtBlock<ChainConfig>);
+
+/// The block alone: the client would print all of the chain's metadata.
+impl fmt::Debug for At {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "At(block {})", self.block_number())
+    }
+}
 
 impl At {
     pub(crate) fn new(at: OnlineClientAtBlock<ChainConfig>) -> Self {
