@@ -50,7 +50,7 @@ pub enum EpochError {
     #[error(transparent)]
     Balance(#[from] BalanceError),
     /// Nobody with a balance has named a recipient, or too many have.
-    #[error("nothing to publish: {0} (no miner with a balance has named a recipient coldkey)")]
+    #[error("nothing to publish: no miner with a balance has named a recipient coldkey")]
     Tree(#[from] TreeError),
     /// Epochs go up.
     #[error("epoch {epoch} does not come after epoch {previous}")]
