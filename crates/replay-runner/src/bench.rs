@@ -2,10 +2,11 @@
 //! is needed, and says whose fault a failure is.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use protocol::outcome::Control;
 use protocol::report::{Spread, StageReport};
-use protocol::{Code, Decimal, ReplaySpec, Sha256Digest, TreeId};
+use protocol::{Code, Decimal, ReplaySpec, Sha256Digest};
 use tokio_util::sync::CancellationToken;
 
 use crate::control::{ControlCache, ControlRecord};
@@ -15,9 +16,10 @@ use crate::layout::{RunDir, Sides};
 use crate::metrics::Samples;
 use crate::progress::{Event, Progress};
 use crate::sandbox::{Network, Sandbox};
-use crate::spec::{PartialSpec, Prepared};
+use crate::spec::{PartialSpec, Prepared, blocking};
 use crate::stages::{Evidence, Keep, Pass, SetUp, Side, Stages, seconds};
-use crate::workspace::View;
+use crate::tree::page_in;
+use crate::workspace::{View, WorkspaceError};
 
 /// A ratio needs at least so many pairs of runs.
 const FEWEST_PAIRS: u32 = 2;
@@ -26,7 +28,6 @@ const FEWEST_PAIRS: u32 = 2;
 #[derive(Default)]
 pub(crate) struct Observed {
     pub(crate) partial: PartialSpec,
-    pub(crate) patched_tree: Option<TreeId>,
     pub(crate) result_digest: Option<Sha256Digest>,
     pub(crate) stages: Vec<StageReport>,
     pub(crate) spread: BTreeMap<String, Spread>,
@@ -128,6 +129,9 @@ impl Bench<'_> {
         };
         let mut samples: Vec<Samples> = Vec::new();
         for number in 1..=count {
+            if paired {
+                self.page_in().await?;
+            }
             let mut pass = stages.pass(&set_up, number).await?;
             seen.evidence = pass.evidence.take();
             self.check_integrity("benchmark", &pass.changed, seen)
@@ -135,6 +139,7 @@ impl Bench<'_> {
             seen.result_digest = pass.result_digest;
             let partner = match &mut baseline {
                 Some((stages, set_up)) => {
+                    self.page_in().await?;
                     let pass = stages
                         .pass(set_up, number)
                         .await
@@ -155,6 +160,23 @@ impl Bench<'_> {
             }
         }
         Ok(samples)
+    }
+
+    /// Both sides begin with the same files in memory, whatever the other did.
+    async fn page_in(&self) -> Result<(), Failure> {
+        let sides = [&self.sides.candidate, &self.sides.baseline];
+        let mut places: Vec<PathBuf> = sides
+            .into_iter()
+            .flat_map(|side| side.artifact.iter().chain([&side.base]).cloned())
+            .collect();
+        places.dedup();
+        blocking(move || {
+            for place in places {
+                page_in(&place).map_err(WorkspaceError::io("reading the base tree"))?;
+            }
+            Ok(())
+        })
+        .await
     }
 
     async fn paired_baseline(&self, seen: &mut Observed) -> Result<(Stages<'_>, SetUp), Failure> {

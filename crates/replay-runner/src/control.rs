@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use protocol::outcome::Control;
 use protocol::{Code, ReplaySpec};
@@ -13,8 +13,9 @@ use serde::{Deserialize, Serialize};
 use crate::readable::write_readable;
 use crate::sandbox::Network;
 
-/// A failure may have been this host's bad moment: it is believed for so long.
-const FAILURE_LIFETIME: Duration = Duration::from_mins(10);
+/// Hosts change: a success is believed for so long. A failure is not remembered
+/// at all: a neighbour may have brought it about, and it would excuse everyone.
+const LIFETIME: Duration = Duration::from_hours(24);
 
 /// What a control observed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,14 +71,15 @@ impl ControlCache {
         let written = fs::metadata(&self.file)
             .and_then(|meta| meta.modified())
             .ok()?;
-        let age = SystemTime::now()
-            .duration_since(written)
-            .unwrap_or(FAILURE_LIFETIME);
-        (record.code == Code::Ok || age < FAILURE_LIFETIME).then_some(record)
+        let is_recent = written.elapsed().is_ok_and(|age| age < LIFETIME);
+        (record.code == Code::Ok && is_recent).then_some(record)
     }
 
-    /// Remembers `record`. What cannot be written is observed again next time.
+    /// Remembers a success. What cannot be written is observed again next time.
     pub(crate) fn put(&self, record: &ControlRecord) {
+        if record.code != Code::Ok {
+            return;
+        }
         let written = serde_json::to_vec(record)
             .map_err(std::io::Error::from)
             .and_then(|bytes| write_readable(&self.file, &bytes));

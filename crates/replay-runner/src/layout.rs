@@ -9,7 +9,7 @@ use tracing::debug_span;
 use crate::artifact::VerifiedArtifact;
 use crate::failure::Failure;
 use crate::host::Host;
-use crate::patch::{PatchGate, PatchedTree};
+use crate::patch::PatchedTree;
 use crate::sandbox::SandboxUser;
 use crate::spec::{Prepared, Request, blocking, lay_out_private};
 use crate::stages::{ARTIFACT_PATH, Side};
@@ -39,27 +39,6 @@ impl Drop for RunDir {
             tracing::warn!(%error, "the run directory could not be removed; the next start will");
         }
     }
-}
-
-/// Checks out the pinned commit and passes the patch through the gate. Git is
-/// blocking work.
-pub(crate) async fn review(
-    host: &Host,
-    request: &Request,
-    prepared: &Prepared,
-) -> Result<PatchedTree, Failure> {
-    let mirrors = host.mirrors.clone();
-    let (source, spec) = (prepared.source.clone(), prepared.spec.clone());
-    let patch = request.submission.patch.clone();
-    blocking(move || {
-        let base = debug_span!("pinned").in_scope(|| mirrors.pinned(&source, spec.base_commit))?;
-        let _span = debug_span!("gate").entered();
-        Ok(match &patch {
-            Some(patch) => PatchGate::new(&spec.patch_rules)?.review(&base, patch)?,
-            None => PatchedTree::unpatched(&base),
-        })
-    })
-    .await
 }
 
 /// The trees of a replay on disk.

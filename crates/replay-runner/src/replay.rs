@@ -13,7 +13,7 @@ use crate::artifact::Watch;
 use crate::bench::{Bench, Observed};
 use crate::failure::Failure;
 use crate::host::Host;
-use crate::layout::{RunDir, Sides, lay_out_trees, review};
+use crate::layout::{RunDir, Sides, lay_out_trees};
 use crate::progress::{Event, Progress};
 use crate::sandbox::{Conditions, EtcFiles, Sandbox, SandboxError, SandboxUser};
 use crate::spec::{Prepared, Request};
@@ -65,7 +65,7 @@ pub async fn replay(
         spread: seen.spread,
         spec_digest: seen.partial.spec.as_ref().map(protocol::ReplaySpec::digest),
         base_commit: seen.partial.base_commit,
-        patched_tree: seen.patched_tree,
+        patched_tree: seen.partial.patched_tree,
         image: seen.partial.image,
         result_digest: seen.result_digest,
         stages: seen.stages,
@@ -94,18 +94,21 @@ async fn observe(
         .instrument(debug_span!("prepare"))
         .await?;
     seen.partial.spec = Some(prepared.spec.clone());
-    progress.event(Event::Step("patch"));
-    let patched = review(host, request, &prepared).await?;
-    seen.patched_tree = Some(patched.id());
     progress.event(Event::Step("cores"));
     let cores = tokio::select! {
         cores = host.cores.reserve(prepared.spec.limits.cpus).instrument(debug_span!("cores")) => cores?,
         () = cancel.cancelled() => return Err(SandboxError::Cancelled.into()),
     };
     let room = RunDir::make(host)?;
-    let trees = lay_out_trees(host, &prepared, patched, &room, cores.user())
-        .instrument(debug_span!("lay_out"))
-        .await?;
+    let trees = lay_out_trees(
+        host,
+        &prepared,
+        prepared.patched.clone(),
+        &room,
+        cores.user(),
+    )
+    .instrument(debug_span!("lay_out"))
+    .await?;
     let sides = Sides::new(request, &prepared, trees, &room)?;
     let etc = EtcFiles::write(host.files.path(), cores.user())
         .map_err(WorkspaceError::io("writing the files of /etc"))?;

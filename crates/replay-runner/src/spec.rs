@@ -1,10 +1,11 @@
 //! From a task and a submission to a spec in which nothing can move.
 
+use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 
 use protocol::spec::{Commands, Content, Metric, PatchRules, PrivateInput};
 use protocol::task::{TaskFile, env_problem};
-use protocol::{Code, CommitId, ReplaySpec, Task};
+use protocol::{Code, CommitId, ReplaySpec, Task, TreeId};
 use tracing::{Instrument as _, debug_span};
 
 use crate::artifact::{ArtifactSource, Declared, VerifiedArtifact, Watch};
@@ -12,7 +13,7 @@ use crate::checkout::Source;
 use crate::engine::Image;
 use crate::failure::Failure;
 use crate::host::Host;
-use crate::patch::Patch;
+use crate::patch::{Patch, PatchGate, PatchedTree};
 use crate::progress::{Event, Progress};
 
 /// The image of tasks that name none.
@@ -49,6 +50,8 @@ pub(crate) struct Prepared {
     pub(crate) spec: ReplaySpec,
     pub(crate) source: Source,
     pub(crate) image: Image,
+    /// The base with the patch on it, after the gate.
+    pub(crate) patched: PatchedTree,
     pub(crate) artifact: Option<VerifiedArtifact>,
     pub(crate) baseline_artifact: Option<VerifiedArtifact>,
     pub(crate) private_inputs: Vec<(String, VerifiedArtifact)>,
@@ -105,7 +108,7 @@ impl Request {
             Ok::<_, Failure>(image)
         };
         let (base_commit, image) = tokio::try_join!(commit, image)?;
-        progress.event(Event::Step("artifact"));
+        progress.event(Event::Step("inputs"));
         let private_inputs = self
             .private_inputs(host, watch)
             .instrument(debug_span!("private_inputs"))
@@ -121,6 +124,12 @@ impl Request {
             baseline_artifact.as_ref(),
         );
         partial.spec = Some(spec.clone());
+        // Before anything of the submission is fetched: an address that does not
+        // answer must not excuse a patch that is refused.
+        progress.event(Event::Step("patch"));
+        let patched = self.review(host, &source, &spec).await?;
+        partial.patched_tree = Some(patched.id());
+        progress.event(Event::Step("artifact"));
         let artifact = self
             .artifact(host, watch, &spec, baseline_artifact.as_ref())
             .instrument(debug_span!("artifact"))
@@ -130,6 +139,7 @@ impl Request {
             spec,
             source,
             image,
+            patched,
             artifact,
             baseline_artifact,
             private_inputs,
@@ -156,6 +166,36 @@ impl Request {
         let mirrors = host.mirrors.clone();
         let reference = self.base_ref.clone().or_else(|| self.task.base_ref.clone());
         blocking(move || Ok(mirrors.resolve(&source, reference.as_deref())?)).await
+    }
+
+    /// Passes the patch through the gate. Git is blocking work. A patch that our
+    /// own parser does not survive is the miner's doing, not this host's.
+    async fn review(
+        &self,
+        host: &Host,
+        source: &Source,
+        spec: &ReplaySpec,
+    ) -> Result<PatchedTree, Failure> {
+        let mirrors = host.mirrors.clone();
+        let (source, spec) = (source.clone(), spec.clone());
+        let patch = self.submission.patch.clone();
+        blocking(move || {
+            let base =
+                debug_span!("pinned").in_scope(|| mirrors.pinned(&source, spec.base_commit))?;
+            let _span = debug_span!("gate").entered();
+            let Some(patch) = &patch else {
+                return Ok(PatchedTree::unpatched(&base));
+            };
+            let gate = PatchGate::new(&spec.patch_rules)?;
+            match std::panic::catch_unwind(AssertUnwindSafe(|| gate.review(&base, patch))) {
+                Ok(reviewed) => Ok(reviewed?),
+                Err(_) => Err(Failure::new(
+                    Code::PatchUnparseable,
+                    "the patch cannot be read",
+                )),
+            }
+        })
+        .await
     }
 
     async fn image(&self, host: &Host, progress: &dyn Progress) -> Result<Image, Failure> {
@@ -298,6 +338,7 @@ pub(crate) struct PartialSpec {
     pub(crate) base_commit: Option<CommitId>,
     pub(crate) image: Option<String>,
     pub(crate) spec: Option<ReplaySpec>,
+    pub(crate) patched_tree: Option<TreeId>,
 }
 
 /// Larger than any private input or baseline that a host should be asked to keep.

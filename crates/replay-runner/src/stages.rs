@@ -86,6 +86,8 @@ pub(crate) struct SetUp {
     budget: Duration,
     /// Protected files that it changed.
     pub(crate) changed: Vec<String>,
+    /// What it left in memory, in bytes.
+    bytes: u64,
     _frozen: Option<FrozenLayer>,
     _restored: Option<Scratch>,
 }
@@ -121,6 +123,7 @@ impl Stages<'_> {
                 layers: Vec::new(),
                 budget,
                 changed: Vec::new(),
+                bytes: 0,
                 _frozen: None,
                 _restored: None,
             });
@@ -157,6 +160,7 @@ impl Stages<'_> {
             layers,
             budget,
             changed,
+            bytes: frozen.bytes(),
             _frozen: Some(frozen),
             _restored: restored,
         })
@@ -201,7 +205,11 @@ impl Stages<'_> {
             env: self.env(private),
             network: Network::None,
         };
-        let benchmark = self.run(&stage, &tree, set_up.budget, number).await?;
+        let mut benchmark = self.run(&stage, &tree, set_up.budget, number).await?;
+        if let Some(usage) = &mut benchmark.usage {
+            // What setup left in the work tree is memory that the benchmark uses.
+            usage.peak_memory_bytes += set_up.bytes;
+        }
         self.passed("benchmark", &benchmark)?;
         let changed =
             debug_span!("integrity").in_scope(|| self.protected.changed(&tree.written()))?;
@@ -239,9 +247,11 @@ impl Stages<'_> {
         benchmark: &StageRun,
     ) -> Result<Decided, Failure> {
         let limits = &self.spec.limits;
+        // Submitted code pays for its memory by the byte; a file full of holes, of
+        // which a copy has none, must not make this host pay more.
         let outputs = Scratch::mount(
             &self.next_dir(),
-            limits.workspace.get(),
+            limits.workspace.get().min(limits.memory.get()),
             limits.workspace_files,
         )?;
         debug_span!("copy_outputs").in_scope(|| {

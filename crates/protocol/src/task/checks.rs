@@ -66,6 +66,12 @@ impl Task {
     fn path_problems(&self, found: &mut Problems) {
         if let Some(path) = &self.result_path {
             found.inner_path("result_path", path);
+            if path.ends_with('/') {
+                found.add(
+                    "result_path",
+                    format!("{path:?} is a directory; name a file"),
+                );
+            }
         }
         let count = self.allowed_patch_paths.len();
         if !(1..=64).contains(&count) {
@@ -101,6 +107,15 @@ impl Task {
         found.metric_name("metric_name", &self.metric_name);
         if let Some(name) = &self.secondary_metric_name {
             found.metric_name("secondary_metric_name", name);
+        }
+        if self.secondary_metric_name.as_ref() == Some(&self.metric_name) {
+            found.add(
+                "secondary_metric_name",
+                format!(
+                    "is {:?}, as metric_name is; name another metric",
+                    self.metric_name
+                ),
+            );
         }
         let pareto = self.ranking_mode == RankingMode::Pareto;
         for (field, given) in [

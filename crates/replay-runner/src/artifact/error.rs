@@ -19,7 +19,7 @@ pub enum ArtifactError {
     },
     /// The host is, or resolves to, an address that is not public.
     #[error(
-        "artifact_uri: host {host:?} resolves to {address}, which is not a public address; serve the artifact from a public host"
+        "artifact_uri: host {host:?} is at an address that is not public; serve the artifact from a public host"
     )]
     Address {
         /// The host as the address names it.

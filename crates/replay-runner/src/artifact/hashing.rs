@@ -38,6 +38,18 @@ fn to_digest(found: &digest::Digest) -> Sha256Digest {
     Sha256Digest::from_bytes(bytes)
 }
 
+/// The digest of all that `source` has.
+pub fn digest_of(mut source: impl Read) -> io::Result<Sha256Digest> {
+    let mut hasher = Hasher::new();
+    let mut buffer = vec![0; BUFFER_BYTES];
+    loop {
+        match source.read(&mut buffer)? {
+            0 => return Ok(hasher.finish()),
+            read => hasher.update(&buffer[..read]),
+        }
+    }
+}
+
 /// Reads `source` to its end, gives every piece to `each`, and returns the
 /// digest and number of all bytes. Memory is constant: four buffers.
 ///

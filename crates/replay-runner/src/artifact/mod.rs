@@ -41,6 +41,7 @@ use source::Location;
 pub use address::{Addresses, is_public};
 pub use cache::VerifiedArtifact;
 pub use error::ArtifactError;
+pub use hashing::digest_of;
 pub use policy::{Answer, FetchPolicy, LocalFiles, Lookup, Secrecy, Watch};
 pub use source::{ArtifactSource, Declared};
 

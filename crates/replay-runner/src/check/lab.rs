@@ -16,7 +16,7 @@ use crate::artifact::Watch;
 use crate::bench::{Bench, Observed};
 use crate::failure::Failure;
 use crate::host::Host;
-use crate::layout::{RunDir, Sides, lay_out_trees, review};
+use crate::layout::{RunDir, Sides, lay_out_trees};
 use crate::patch::PatchedTree;
 use crate::progress::{Progress, Silent};
 use crate::replay::{Place, sandbox};
@@ -59,7 +59,7 @@ impl<'a> Lab<'a> {
             .prepare(host, &watch, progress, &mut partial)
             .await?;
         let spec = prepared.spec.clone();
-        let patched = review(host, request, &prepared).await?;
+        let patched = prepared.patched.clone();
         // The scatter of single passes is what everything else follows from.
         prepared.spec.repeats = 1;
         prepared.spec.tolerance = None;
@@ -155,6 +155,7 @@ impl<'a> Lab<'a> {
             artifact: self.prepared.artifact.clone(),
             baseline_artifact: self.prepared.baseline_artifact.clone(),
             private_inputs: self.prepared.private_inputs.clone(),
+            patched: self.prepared.patched.clone(),
             ..self.prepared
         };
         prepared.spec.time_budget_seconds *= setting.patience();

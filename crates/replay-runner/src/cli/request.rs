@@ -5,7 +5,8 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use replay_runner::artifact::{ArtifactSource, Declared, LocalFiles};
+use protocol::Sha256Digest;
+use replay_runner::artifact::{ArtifactSource, Declared, LocalFiles, digest_of};
 use replay_runner::checkout::Source;
 use replay_runner::failure::Failure;
 use replay_runner::host::HostOptions;
@@ -145,12 +146,48 @@ impl RequestArgs {
             return Ok(None);
         };
         let declared = self.declared()?;
-        let source = if text.contains("://") {
+        let is_address = text.contains("://") || text.to_ascii_lowercase().starts_with("https:");
+        let source = if is_address {
             ArtifactSource::parse(text)?
         } else {
             ArtifactSource::local(text)
         };
         Ok(Some((source, declared)))
+    }
+
+    /// The digest of the artifact that is meant: the declared one, or that of a
+    /// file that is named.
+    pub(crate) fn artifact_digest(&self) -> Result<Option<Sha256Digest>, Refused> {
+        let declared = self.declared()?.sha256;
+        let (None, Some(path)) = (declared, &self.artifact) else {
+            return Ok(declared);
+        };
+        let unreadable = |error: io::Error| {
+            Refused::Usage(format!(
+                "the artifact {path} cannot be read: {error}; name a file, or give --artifact-sha256"
+            ))
+        };
+        let file = File::open(path).map_err(unreadable)?;
+        digest_of(file).map(Some).map_err(unreadable)
+    }
+
+    /// Without a replay these options would change nothing, and whoever gave them
+    /// would think that they were checked.
+    pub(crate) fn refuse_what_only_a_replay_uses(&self) -> Result<(), Refused> {
+        let given = [
+            ("--repository", self.repository.is_some()),
+            ("--base-ref", self.base_ref.is_some()),
+            ("--image", self.image.is_some()),
+            ("--env", !self.env.is_empty()),
+            ("--repeats", self.repeats.is_some()),
+            ("--allow-setup-network", self.allow_setup_network),
+        ];
+        match given.iter().find(|(_, given)| *given) {
+            None => Ok(()),
+            Some((option, _)) => Err(Refused::Usage(format!(
+                "{option} is of use with --replay TASK only; the receipt alone says nothing of it"
+            ))),
+        }
     }
 
     /// What is declared of the artifact.

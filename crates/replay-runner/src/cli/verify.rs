@@ -97,12 +97,14 @@ async fn verified(args: &VerifyArgs, global: &Global) -> Result<Verdict, Refused
     }
     let trust = trust(args, global)?;
     let patch = args.request.patch()?.map(|patch| patch.content().sha256);
+    if args.replay.is_none() {
+        args.request.refuse_what_only_a_replay_uses()?;
+    }
     let expected = Expected {
         patch: patch.map_or(Expect::Anything, Expect::Is),
         artifact: args
             .request
-            .declared()?
-            .sha256
+            .artifact_digest()?
             .map_or(Expect::Anything, Expect::Is),
         ..Expected::default()
     };

@@ -10,13 +10,14 @@ use std::future::Future;
 use std::time::Duration;
 
 use bollard::Docker;
+use bollard::container::AttachContainerResults;
 use bollard::models::{ContainerCreateBody, ContainerStateStatusEnum};
 use bollard::query_parameters::{
     AttachContainerOptionsBuilder, CreateContainerOptionsBuilder, InspectContainerOptions,
     KillContainerOptionsBuilder, ListContainersOptionsBuilder, RemoveContainerOptionsBuilder,
     StartContainerOptions, WaitContainerOptionsBuilder,
 };
-use futures_util::{Stream, StreamExt as _};
+use futures_util::StreamExt as _;
 
 pub use error::EngineError;
 pub use image::{Image, ImageProgress};
@@ -180,21 +181,16 @@ impl Engine {
         Ok(within(self.deadlines.change, "create", call).await?.id)
     }
 
-    /// Attaches to the output of a container that is not yet started.
-    pub async fn attach(
-        &self,
-        id: &str,
-    ) -> Result<
-        impl Stream<Item = Result<bollard::container::LogOutput, bollard::errors::Error>> + Send + use<>,
-        EngineError,
-    > {
+    /// Attaches to the input and the output of a container that is not yet started.
+    pub async fn attach(&self, id: &str) -> Result<AttachContainerResults, EngineError> {
         let options = AttachContainerOptionsBuilder::new()
+            .stdin(true)
             .stdout(true)
             .stderr(true)
             .stream(true)
             .build();
         let call = self.docker.attach_container(id, Some(options));
-        Ok(within(self.deadlines.query, "attach", call).await?.output)
+        within(self.deadlines.query, "attach", call).await
     }
 
     /// Resolves when the container next exits. Must be polled before `start`:

@@ -4,13 +4,15 @@
 
 use std::collections::BTreeMap;
 
+use memchr::memmem::Finder;
+
 /// No line with a metric is longer; what is beyond is not looked at.
 const LONGEST_LINE: usize = 4096;
 
 /// Finds the last value of each name in two interleaved streams.
 #[derive(Debug)]
 pub struct MarkerScanner {
-    names: Vec<String>,
+    names: Vec<(String, Finder<'static>)>,
     lines: [Vec<u8>; 2],
     found: BTreeMap<String, String>,
 }
@@ -19,7 +21,10 @@ impl MarkerScanner {
     /// Looks for `names`.
     pub fn new(names: &[String]) -> Self {
         Self {
-            names: names.to_vec(),
+            names: names
+                .iter()
+                .map(|name| (name.clone(), Finder::new(name).into_owned()))
+                .collect(),
             lines: [Vec::new(), Vec::new()],
             found: BTreeMap::new(),
         }
@@ -48,13 +53,17 @@ impl MarkerScanner {
     }
 
     fn end_line(&mut self, stream: usize) {
-        let line = std::mem::take(&mut self.lines[stream]);
-        let line = String::from_utf8_lossy(&line);
-        for name in &self.names {
-            if let Some(value) = marker_value(&line, name) {
+        let line = &self.lines[stream];
+        for (name, finder) in &self.names {
+            // Most lines of a flood have no name: they must cost next to nothing.
+            if finder.find(line).is_none() {
+                continue;
+            }
+            if let Some(value) = marker_value(&String::from_utf8_lossy(line), name) {
                 self.found.insert(name.clone(), value.to_owned());
             }
         }
+        self.lines[stream].clear();
     }
 }
 

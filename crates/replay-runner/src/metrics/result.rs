@@ -57,10 +57,8 @@ impl<'a> ResultFile<'a> {
     /// `metrics`, else from the top level.
     pub fn metric(&self, name: &str) -> Result<Decimal, ResultError> {
         let missing = || ResultError::MetricMissing(name.to_owned());
-        let raw = self
-            .named(name)
-            .or_else(|| self.listed(name))
-            .or_else(|| self.0.get(name));
+        let listed = self.listed(name)?;
+        let raw = self.named(name).or(listed).or_else(|| self.0.get(name));
         number(name, raw.ok_or_else(missing)?)
     }
 
@@ -69,9 +67,18 @@ impl<'a> ResultFile<'a> {
         (given == name).then(|| self.0.get("metric_value"))?
     }
 
-    fn listed(&self, name: &str) -> Option<&'a RawValue> {
-        let metrics: Object<'a> = serde_json::from_str(self.0.get("metrics")?.get()).ok()?;
-        metrics.get(name)
+    /// What is no object has no metrics; one with a key twice is no JSON of ours.
+    fn listed(&self, name: &str) -> Result<Option<&'a RawValue>, ResultError> {
+        let Some(raw) = self
+            .0
+            .get("metrics")
+            .filter(|raw| raw.get().starts_with('{'))
+        else {
+            return Ok(None);
+        };
+        let metrics: Object<'a> = serde_json::from_str(raw.get())
+            .map_err(|error| ResultError::InvalidJson(without_content(&error)))?;
+        Ok(metrics.get(name))
     }
 }
 

@@ -153,6 +153,11 @@ pub(super) fn is_epoch(stamp: &[u8]) -> bool {
             "1970-01-01" => 0,
             _ => return Some(false),
         };
+        // Two digits and no more: nothing here can overflow.
+        let number = |digits: &str| -> Option<i32> {
+            let plain = digits.len() == 2 && digits.bytes().all(|byte| byte.is_ascii_digit());
+            plain.then(|| digits.parse().ok()).flatten()
+        };
         let (hour, rest) = time.split_once(':')?;
         let (minute, seconds) = rest.split_once(':')?;
         if !seconds.trim_matches(['0', '.']).is_empty() {
@@ -160,9 +165,8 @@ pub(super) fn is_epoch(stamp: &[u8]) -> bool {
         }
         let sign = if zone.starts_with('-') { -1 } else { 1 };
         let zone = zone.get(1..)?.replace(':', "");
-        let offset =
-            zone.get(..2)?.parse::<i32>().ok()? * 60 + zone.get(2..)?.parse::<i32>().ok()?;
-        let local = day + hour.parse::<i32>().ok()? * 60 + minute.parse::<i32>().ok()?;
+        let offset = number(zone.get(..2)?)? * 60 + number(zone.get(2..)?)?;
+        let local = day + number(hour)? * 60 + number(minute)?;
         Some(local - sign * offset == 0)
     }
     stamp.len() < 80

@@ -11,6 +11,8 @@ use nix::unistd::Pid;
 
 const ROOT: &str = "/sys/fs/cgroup";
 const PARENT: &str = "replay-runner";
+const TCP_LIMIT: &str = "memory.kmem.tcp.limit_in_bytes";
+const TCP_PEAK: &str = "memory.kmem.tcp.max_usage_in_bytes";
 
 /// The cgroup that the container of one stage is put under.
 #[derive(Debug, Clone)]
@@ -72,7 +74,7 @@ impl StageCgroup {
         let peak = read_u64(&memory.join("memory.max_usage_in_bytes"))?;
         Some(Usage {
             cpu: Duration::from_nanos(cpu),
-            peak_memory_bytes: peak,
+            peak_memory_bytes: peak + read_u64(&memory.join(TCP_PEAK)).unwrap_or(0),
         })
     }
 
@@ -86,6 +88,15 @@ impl StageCgroup {
             cpu: Duration::from_micros(micros.trim().parse().ok()?),
             peak_memory_bytes: read_u64(&dir.join("memory.peak"))?,
         })
+    }
+
+    /// Bounds the buffers of TCP connections, which version 1 counts apart from
+    /// all other memory, and only if there is a bound when a socket is made.
+    pub fn limit_tcp_memory(&self, bytes: u64) {
+        let dir = Path::new(ROOT).join("memory").join(&self.relative);
+        for dir in children(&dir).chain([dir.clone()]) {
+            let _ = fs::write(dir.join(TCP_LIMIT), bytes.to_string());
+        }
     }
 
     /// Kills everything in it without asking the engine, which may be slow or

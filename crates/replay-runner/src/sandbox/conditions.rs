@@ -81,13 +81,14 @@ impl Default for Conditions {
 }
 
 impl Conditions {
-    /// What runs the command: a shell, and what runs that.
+    /// What runs the command: a shell, and what runs that. It waits for a line on
+    /// its input, so that nothing of the command runs before the clock does.
     pub(super) fn entrypoint(&self) -> Vec<String> {
-        let mut words: Vec<String> = Vec::new();
-        if let Some(umask) = self.umask {
-            let masked = format!("umask {umask:03o}; exec \"$@\"");
-            words.extend(["/bin/sh", "-c", &masked, "sh"].map(str::to_owned));
-        }
+        let umask = self
+            .umask
+            .map_or_else(String::new, |umask| format!("umask {umask:03o}; "));
+        let begin = format!("read -r replay_begin && {{ {umask}exec \"$@\" </dev/null; }}");
+        let mut words: Vec<String> = ["/bin/sh", "-c", &begin, "sh"].map(str::to_owned).into();
         words.extend(self.wrapper.iter().cloned());
         words.extend(["/bin/sh", "-c"].map(str::to_owned));
         words
@@ -136,7 +137,12 @@ mod tests {
     fn usual_conditions_leave_the_profile_and_the_shell_as_they_are() {
         let usual = Conditions::default();
         assert_eq!(usual.seccomp(PROFILE), PROFILE);
-        assert_eq!(usual.entrypoint(), ["/bin/sh", "-c"]);
+        let words = usual.entrypoint();
+        assert_eq!(
+            words[2],
+            "read -r replay_begin && { exec \"$@\" </dev/null; }"
+        );
+        assert_eq!(words[4..], ["/bin/sh", "-c"]);
     }
 
     #[test]
@@ -159,7 +165,7 @@ mod tests {
             ..Conditions::default()
         };
         let words = conditions.entrypoint();
-        assert_eq!(words[2], "umask 077; exec \"$@\"");
+        assert!(words[2].contains("{ umask 077; exec"), "{words:?}");
         assert_eq!(words[4..], ["setarch", "-R", "/bin/sh", "-c"]);
     }
 }

@@ -18,6 +18,24 @@ use super::{EnvironmentOrder, Network, PRIVATE, Sandbox, Stage};
 /// `io_uring`, `userfaultfd` and every socket family but UNIX and IP.
 const SECCOMP: &str = include_str!("seccomp.json");
 
+/// What the kernel shows of the host in `/proc` and `/sys`, as engines hide it,
+/// and the way to terminals, of which one host has few for all containers.
+const MASKED: [&str; 13] = [
+    "/proc/acpi",
+    "/proc/asound",
+    "/proc/interrupts",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/sys/devices/virtual/powercap",
+    "/sys/firmware",
+    "/dev/pts/ptmx",
+];
+
 /// Environment that every stage has; the same on every host, so that answers are.
 fn fixed_env(limits: &Limits) -> Vec<(String, String)> {
     let threads = limits.cpus.to_string();
@@ -56,6 +74,9 @@ impl Sandbox {
                 ..Default::default()
             }),
             labels: Some(self.engine.labels(&self.owner)),
+            attach_stdin: Some(true),
+            open_stdin: Some(true),
+            stdin_once: Some(true),
             attach_stdout: Some(true),
             attach_stderr: Some(true),
             network_disabled: Some(stage.network == Network::None),
@@ -83,6 +104,7 @@ impl Sandbox {
             pids_limit: Some(limits.pids.into()),
             cpuset_cpus: Some(self.cpuset.clone()),
             nano_cpus: self.conditions.cpu_seconds_per_second.map(nano_cpus),
+            masked_paths: Some(MASKED.iter().map(ToString::to_string).collect()),
             shm_size: Some(signed(limits.shared_memory.get())),
             ulimits: Some(vec![
                 // One byte, not none: a core pattern that is a pipe ignores 0 (core(5)).

@@ -4,10 +4,12 @@
 pub mod cgroup;
 mod conditions;
 mod config;
+mod drain;
 mod etc;
 pub mod output;
 mod run;
 mod user;
+mod watchdog;
 
 use std::path::Path;
 use std::sync::atomic::AtomicU32;
@@ -35,6 +37,9 @@ pub enum SandboxError {
     /// Somebody asked to stop.
     #[error("stopped by a signal")]
     Cancelled,
+    /// This process may have no more threads.
+    #[error("a thread could not be started: {0}")]
+    Thread(#[from] std::io::Error),
 }
 
 impl SandboxError {
@@ -43,6 +48,7 @@ impl SandboxError {
         match self {
             Self::Engine(error) => error.code(),
             Self::Cancelled => protocol::Code::Cancelled,
+            Self::Thread(_) => protocol::Code::Internal,
         }
     }
 }

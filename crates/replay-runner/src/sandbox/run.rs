@@ -5,17 +5,17 @@ use std::pin::pin;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use bollard::container::LogOutput;
-use futures_util::{Stream, StreamExt as _};
+use bollard::container::AttachContainerResults;
+use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, debug_span};
 
 use super::cgroup::{StageCgroup, Usage};
-use super::output::HeadTail;
+use super::drain::Drain;
+use super::watchdog::Watchdog;
 use super::{Sandbox, SandboxError, Stage};
 use crate::engine::{Ended, EngineError, Killed};
-use crate::metrics::MarkerScanner;
 
 /// How long the engine may take to kill before it is only asked for the end.
 const KILL_PATIENCE: Duration = Duration::from_millis(250);
@@ -25,8 +25,11 @@ const DEATH_PATIENCE: Duration = Duration::from_secs(30);
 const DEATH_POLL: Duration = Duration::from_millis(50);
 /// How often a stage is looked at in case the engine's word of its end is lost.
 const LOST_EXIT_POLL: Duration = Duration::from_secs(2);
-/// How long output may still be in the engine's pipes after the container's end.
-const DRAIN_PATIENCE: Duration = Duration::from_secs(10);
+/// As much for the buffers of its loopback connections, where the kernel counts
+/// them apart from other memory.
+const MOST_TCP_MEMORY: u64 = 64 << 20;
+/// How long the engine may take to hand a line to the command.
+const BEGIN_PATIENCE: Duration = Duration::from_secs(10);
 
 /// How a stage ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,7 +112,8 @@ impl Sandbox {
         let create = self.engine.create(name, self.container(stage, cgroup));
         let id = create.instrument(debug_span!("create")).await?;
         let attach = self.engine.attach(&id).instrument(debug_span!("attach"));
-        let drain = Drain::spawn(attach.await?, self.limits.output.get(), &self.markers);
+        let AttachContainerResults { output, mut input } = attach.await?;
+        let drain = Drain::spawn(output, self.limits.output.get(), &self.markers)?;
         let mut exit = {
             let (engine, id) = (self.engine.clone(), id.clone());
             AbortOnDrop(tokio::spawn(async move { engine.next_exit(&id).await }))
@@ -126,14 +130,22 @@ impl Sandbox {
                 Err(error.into())
             };
         }
+        cgroup.limit_tcp_memory(self.limits.memory.get().min(MOST_TCP_MEMORY));
+        // The command waits for a line: nothing of it runs before the clock does.
+        let watchdog = Watchdog::arm(cgroup.clone(), budget)?;
         let started = Instant::now();
+        self.begin(&id, &mut input).await?;
         let mut stop = self
             .until_end(&id, &mut exit, budget, cancel)
             .instrument(debug_span!("command"))
             .await?;
+        let overdue = watchdog.disarm();
+        if overdue && stop == Stop::Exited {
+            stop = Stop::Deadline;
+        }
         if stop != Stop::Exited {
             // The kernel first: the engine's turn may come late on a busy host.
-            let was_alive = cgroup.kill_all();
+            let was_alive = cgroup.kill_all() || overdue;
             let killed = self
                 .kill(&id, &mut exit)
                 .instrument(debug_span!("kill"))
@@ -163,6 +175,27 @@ impl Sandbox {
             output: output.render(&self.secrets),
             markers: markers.found(),
         })
+    }
+
+    /// Lets the command begin.
+    async fn begin(
+        &self,
+        id: &str,
+        input: &mut (impl AsyncWrite + Unpin),
+    ) -> Result<(), EngineError> {
+        let told = async {
+            input.write_all(b"\n").await?;
+            input.flush().await
+        };
+        if let Ok(Ok(())) = tokio::time::timeout(BEGIN_PATIENCE, told).await {
+            return Ok(());
+        }
+        // What died before it was told has ended, and how is known.
+        self.engine
+            .ended(id)
+            .await
+            .map(drop)
+            .map_err(|_| EngineError::Lost { call: "attach" })
     }
 
     /// Waits for the end of the container, of the budget, or of everybody's patience.
@@ -292,51 +325,6 @@ fn never_started() -> StageRun {
         output_truncated: false,
         output: String::new(),
         markers: BTreeMap::new(),
-    }
-}
-
-/// Reads a container's output to its end, in a task of its own: a reader that
-/// stops reading would stall the container.
-struct Drain(
-    AbortOnDrop<()>,
-    std::sync::Arc<std::sync::Mutex<(HeadTail, MarkerScanner)>>,
-);
-
-impl Drain {
-    fn spawn(
-        output: impl Stream<Item = Result<LogOutput, bollard::errors::Error>> + Send + 'static,
-        cap: u64,
-        markers: &[String],
-    ) -> Self {
-        let kept = std::sync::Arc::new(std::sync::Mutex::new((
-            HeadTail::new(cap),
-            MarkerScanner::new(markers),
-        )));
-        let sink = std::sync::Arc::clone(&kept);
-        let task = tokio::spawn(async move {
-            let mut output = pin!(output);
-            while let Some(Ok(chunk)) = output.next().await {
-                let Ok(mut sink) = sink.lock() else { return };
-                let is_stderr = matches!(chunk, LogOutput::StdErr { .. });
-                sink.0.push(chunk.as_ref());
-                sink.1.push(is_stderr, chunk.as_ref());
-            }
-        });
-        Self(AbortOnDrop(task), kept)
-    }
-
-    async fn finish(mut self) -> (HeadTail, MarkerScanner) {
-        if tokio::time::timeout(DRAIN_PATIENCE, &mut self.0.0)
-            .await
-            .is_err()
-        {
-            tracing::warn!("output did not end with its container");
-        }
-        let empty = (HeadTail::new(0), MarkerScanner::new(&[]));
-        match self.1.lock() {
-            Ok(mut kept) => std::mem::replace(&mut *kept, empty),
-            Err(_) => empty,
-        }
     }
 }
 

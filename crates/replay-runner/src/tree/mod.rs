@@ -6,6 +6,7 @@
 
 mod blank;
 mod layer;
+mod page_in;
 mod pristine;
 mod protected;
 mod writer;
@@ -16,6 +17,7 @@ use nix::errno::Errno;
 use protocol::Code;
 
 pub use blank::{Stale, write_blank_layer};
+pub use page_in::page_in;
 pub use pristine::Pristine;
 pub use protected::Protected;
 

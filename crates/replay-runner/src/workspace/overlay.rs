@@ -29,6 +29,11 @@ impl FrozenLayer {
     pub fn path(&self) -> PathBuf {
         self.0.path().join("upper")
     }
+
+    /// How much memory it holds.
+    pub fn bytes(&self) -> u64 {
+        self.0.used_bytes()
+    }
 }
 
 /// A mount point; unmounted when dropped.

@@ -39,6 +39,13 @@ impl Scratch {
         &self.path
     }
 
+    /// How much memory it holds.
+    pub fn used_bytes(&self) -> u64 {
+        statvfs(&self.path).map_or(0, |stat| {
+            (stat.blocks() - stat.blocks_free()) * stat.fragment_size()
+        })
+    }
+
     /// Whether there is no room in it for another page or another file.
     pub fn is_full(&self) -> bool {
         statvfs(&self.path)
