@@ -14,6 +14,58 @@ fn what_a_hostile_review_got_through_gets_through_no_more() {
 }
 
 #[test]
+fn what_a_second_review_got_through_gets_through_no_more() {
+    let timed = || {
+        Task::sh()
+            .set("metric_name", "\"supervisor.benchmark_seconds\"")
+            .set("metric_range", "{ min = 1 }")
+    };
+    let nowhere = [
+        "--artifact",
+        "https://nowhere.invalid/x",
+        "--artifact-size",
+        "5",
+        "--artifact-sha256",
+    ];
+    let digest = "a".repeat(64);
+    let from_nowhere: Vec<&str> = nowhere.into_iter().chain([digest.as_str()]).collect();
+    Table::new(vec![
+        row("O04", "a flood of empty lines stops no clock")
+            .of(timed())
+            .miner("yes '' & sleep 1")
+            .and("it was timed", |seen| {
+                ensure!(seen.report.code == Code::Ok, "{:?}", seen.report);
+                Ok(())
+            }),
+        row("T01", "a flood of empty lines outlives no budget")
+            .of(Task::sh().budget(2))
+            .miner("yes '' & sleep 60")
+            .rejects(Code::BenchmarkTimeout),
+        row("P01", "an artifact that cannot be had excuses no patch")
+            .writes("outside", "1\n")
+            .arguments(&from_nowhere)
+            .rejects(Code::PatchPathNotAllowed),
+        row("F09", "a metric twice in the list of metrics")
+            .miner("echo '{\"metrics\": {\"score\": 0.1, \"score\": 0.9}, \"score\": 2}' > result.json")
+            .rejects(Code::ResultInvalidJson),
+        row("M13", "an output full of holes is as large as it says")
+            .of(sparse_outputs())
+            .miner("mkdir -p out; for i in 1 2 3 4 5 6 7 8; do truncate -s 30M out/$i; done")
+            .rejects(Code::ResultTooLarge),
+    ])
+    .holds();
+}
+
+/// More room for outputs than memory.
+fn sparse_outputs() -> Task {
+    Task::scored()
+        .set("outputs", "[\"out\"]")
+        .file("run.sh", "mkdir -p out; echo 1 > out/answer\n")
+        .file("score.sh", "echo '{\"score\": 1}' > result.json\n")
+        .set("limits", "{ memory = \"64m\", workspace = \"1g\" }")
+}
+
+#[test]
 fn whom_a_review_found_refused_without_fault_is_refused_no_more() {
     let noise =
         "import random\nopen('result.json', 'w').write('{\"score\": %r}' % random.random())";

@@ -266,6 +266,7 @@ fn privilege() -> Vec<Row> {
         tries("S04", "sockets of other families than IP and UNIX", SOCKETS),
         tries("S05", "system calls that reach into the kernel", KERNEL_CALLS),
         tries("S07", "devices", DEVICES),
+        tries("S07", "what a host has few of for all its containers", SCARCE),
         tries("S08", "files through which the kernel calls programs", HELPERS),
         row("S06", "no capability, no way to new privileges, a filter, a user of no host")
             .miner("grep -E '^(NoNewPrivs|Seccomp|Cap...|Uid|Groups):' /proc/self/status; echo '{\"score\": 2}' > result.json")
@@ -330,6 +331,12 @@ for name in ('kvm', 'mem', 'kmem', 'kmsg', 'port', 'fuse', 'net/tun', 'vda', 'sd
 refused('dmesg', lambda: syscall(103, 3, ctypes.create_string_buffer(1024), 1024))
 refused('kcore', lambda: open('/proc/kcore', 'rb').read(1) or os.stat('/proc/nothing'))
 refused('kallsyms with addresses', lambda: any(int(line.split()[0], 16) for line in open('/proc/kallsyms')) or os.stat('/proc/nothing'))
+";
+
+const SCARCE: &str = r"
+context = ctypes.c_ulong(0)
+refused('contexts of asynchronous I/O', lambda: syscall(206, 65536, ctypes.byref(context)))
+refused('terminals', lambda: os.openpty())
 ";
 
 const HELPERS: &str = r"

@@ -42,7 +42,8 @@ pub(super) fn baseline(task: &Task, report: &Report, found: &mut Findings) -> bo
 fn headroom(task: &Task, report: &Report, found: &mut Findings) {
     let budget = task.time_budget_seconds as f64;
     let taken = one_pass(task, report, |stage| stage.wall_seconds);
-    let busy = one_pass(task, report, |stage| stage.cpu_seconds) / f64::from(task.limits.cpus.max(1));
+    let busy =
+        one_pass(task, report, |stage| stage.cpu_seconds) / f64::from(task.limits.cpus.max(1));
     let told = format!("the baseline takes {taken:.2} s of {budget} s here");
     let mend = |seconds: f64| {
         let wanted = (HEADROOM * seconds).ceil();
@@ -75,9 +76,13 @@ fn one_pass(task: &Task, report: &Report, of: impl Fn(&StageReport) -> f64) -> f
 /// Whether more threads want to run than there are cores.
 fn host_is_busy() -> bool {
     let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    let load = text.split(' ').next().and_then(|word| word.parse::<f64>().ok());
+    let load = text
+        .split(' ')
+        .next()
+        .and_then(|word| word.parse::<f64>().ok());
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    load.zip(u32::try_from(cores).ok()).is_some_and(|(load, cores)| load > f64::from(cores))
+    load.zip(u32::try_from(cores).ok())
+        .is_some_and(|(load, cores)| load > f64::from(cores))
 }
 
 fn range(task: &Task, report: &Report, found: &mut Findings) {

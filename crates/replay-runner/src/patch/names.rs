@@ -181,6 +181,27 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_first_second_of_1970_is_known_in_every_zone_and_nothing_else_is() {
+        for stamp in [
+            "1970-01-01 00:00:00 +0000",
+            "1970-01-01 01:00:00.000000000 +0100",
+            "1969-12-31 19:00:00 -0500",
+        ] {
+            assert!(is_epoch(stamp.as_bytes()), "{stamp}");
+        }
+        for stamp in [
+            "1970-01-01 00:00:01 +0000",
+            "1970-01-01 99999999:00:00 +0000",
+            "1970-01-01 1073741824:00:00 +0000",
+            "1970-01-01 00:00:00 +99999999",
+            "1970-01-01 +0:00:00 +0000",
+            "1970-01-01",
+        ] {
+            assert!(!is_epoch(stamp.as_bytes()), "{stamp}");
+        }
+    }
+
+    #[test]
     fn broken_quotes_are_no_name() {
         for text in [
             r#"""#,
