@@ -62,7 +62,8 @@ fn sparse_outputs() -> Task {
         .set("outputs", "[\"out\"]")
         .file("run.sh", "mkdir -p out; echo 1 > out/answer\n")
         .file("score.sh", "echo '{\"score\": 1}' > result.json\n")
-        .set("limits", "{ memory = \"64m\", workspace = \"1g\" }")
+        .limit("memory", "\"64m\"")
+        .limit("workspace", "\"1g\"")
 }
 
 #[test]
