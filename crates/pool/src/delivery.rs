@@ -130,16 +130,15 @@ pub async fn advance<C: Chain>(
     let alive = delivery
         .signed
         .filter(|signed| finalized_block < signed.valid_until_block);
-    let signed = match alive {
-        Some(signed) => signed,
-        None => {
-            let signed = chain.sign(call).await?;
-            if !store.keep_signed(&name, delivery.attempt, &signed).await? {
-                // Another process signed at the same moment: its bytes count.
-                return Ok(Progress::Waiting);
-            }
-            signed
+    let signed = if let Some(signed) = alive {
+        signed
+    } else {
+        let signed = chain.sign(call).await?;
+        if !store.keep_signed(&name, delivery.attempt, &signed).await? {
+            // Another process signed at the same moment: its bytes count.
+            return Ok(Progress::Waiting);
         }
+        signed
     };
     // An answer may be lost, or say that the transaction is old because it is
     // included: only finalized state decides, at the next step.

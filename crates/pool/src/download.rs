@@ -61,7 +61,7 @@ impl Downloader {
         let client = Client::builder()
             .redirect(redirect::Policy::none())
             .connect_timeout(Duration::from_secs(15))
-            .read_timeout(Duration::from_secs(60))
+            .read_timeout(Duration::from_mins(1))
             .timeout(Duration::from_mins(10))
             .build()?;
         Ok(Self { client })

@@ -211,10 +211,9 @@ impl<C: Chain> Verifier<C> {
         if let Ok(file) = EpochFile::parse(&bytes) {
             get(file.inputs.snapshot_sha256).await?;
             get(file.inputs.recipients_sha256).await?;
-            for digest in [file.inputs.previous_sha256, file.inputs.claimed_sha256] {
-                if let Some(digest) = digest {
-                    get(digest).await?;
-                }
+            let others = [file.inputs.previous_sha256, file.inputs.claimed_sha256];
+            for digest in others.into_iter().flatten() {
+                get(digest).await?;
             }
         }
         Ok(bytes)

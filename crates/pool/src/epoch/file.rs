@@ -148,6 +148,7 @@ impl EpochFile {
     }
 
     /// The file's bytes: compact JSON in the order of the fields, and a line feed.
+    #[expect(clippy::missing_panics_doc, reason = "never: see the expectation")]
     pub fn to_bytes(&self) -> Vec<u8> {
         let written = serde_json::to_vec(self);
         let mut bytes = written.expect("strings, numbers and lists are always JSON");

@@ -58,6 +58,7 @@ impl Recipients {
 
     /// The document's bytes: compact JSON in the order of the hotkeys' bytes, and
     /// a line feed.
+    #[expect(clippy::missing_panics_doc, reason = "never: see the expectation")]
     pub fn to_bytes(&self) -> Vec<u8> {
         let document = Document {
             format: FORMAT.to_owned(),

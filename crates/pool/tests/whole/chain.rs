@@ -64,8 +64,10 @@ async fn watch(verifier: &Verifier<World>) -> Vec<Step> {
             Ok(Step::Idle) => return found,
             Ok(step) if found.last() != Some(&step) => found.push(step),
             Ok(_)
-            | Err(WatchError::Chain(ChainError::Unreachable(_)))
-            | Err(WatchError::Delivery(DeliveryError::Chain(ChainError::Unreachable(_)))) => {}
+            | Err(
+                WatchError::Chain(ChainError::Unreachable(_))
+                | WatchError::Delivery(DeliveryError::Chain(ChainError::Unreachable(_))),
+            ) => {}
             Err(error) => panic!("{error}"),
         }
     }

@@ -114,7 +114,9 @@ impl rs_merkle::Hasher for OurRule {
 #[test]
 fn a_library_that_is_told_the_rule_agrees() {
     for count in (1..70).chain([255, 256, 257, 1000]) {
-        let leaves: Vec<[u8; 32]> = (0..count).map(|n: u32| [n as u8; 32]).collect();
+        let leaves: Vec<[u8; 32]> = (0..count)
+            .map(|n: u32| *MerkleHash::of(&n.to_le_bytes()).as_bytes())
+            .collect();
         let theirs = rs_merkle::MerkleTree::<OurRule>::from_leaves(&leaves);
         let tree = Tree::above(leaves.into_iter().map(MerkleHash::from_bytes).collect()).unwrap();
         assert_eq!(
