@@ -65,7 +65,7 @@ fn honest_validators_outvote_a_liar_and_everything_is_accounted_for() -> Result<
     let mut coordinator = Coordinator::start(&directory.path().join("coordinator"), &validators)?;
     let fixtures = Fixture::load_all()?;
     let tasks = post_tasks(&coordinator.client, &fixtures, directory.path())?;
-    let liar = Liar::start(&coordinator.client, &fixtures)?;
+    let liar = Liar::start(&coordinator.client, &fixtures);
     let entered = submit_all(&coordinator.client, &fixtures, &tasks)?;
     let mut daemons = Vec::new();
     for name in HONEST {
@@ -344,7 +344,7 @@ struct Liar {
 }
 
 impl Liar {
-    fn start(client: &Client, fixtures: &[Fixture]) -> Result<Self> {
+    fn start(client: &Client, fixtures: &[Fixture]) -> Self {
         let forged: BTreeMap<String, Value> = fixtures
             .iter()
             .map(|fixture| {
@@ -363,7 +363,7 @@ impl Liar {
         let ends = Arc::new(AtomicBool::new(false));
         let (client, told) = (client.clone(), Arc::clone(&ends));
         let thread = thread::spawn(move || lie(&client, &forged, &told));
-        Ok(Self { ends, thread })
+        Self { ends, thread }
     }
 
     /// How many lies the coordinator took.

@@ -118,7 +118,7 @@ fn serve(stream: &TcpStream, answer: &Answer, all: &Mutex<Vec<Request>>) {
             Reply::Status(status, headers, body) => {
                 let mut head = format!("HTTP/1.1 {status} x\r\ncontent-length: {}\r\n", body.len());
                 for (name, value) in headers {
-                    head.push_str(&format!("{name}: {value}\r\n"));
+                    head.extend([name, ": ", value.as_str(), "\r\n"]);
                 }
                 (format!("{head}\r\n{body}"), true)
             }

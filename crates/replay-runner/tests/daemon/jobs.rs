@@ -87,13 +87,14 @@ fn a_frozen_spec_decides_over_what_stands_beside_it_digit_by_digit() {
 
 /// What a coordinator that lies sends, and what becomes of it.
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn a_lying_coordinator_gets_an_error_and_no_replay() {
     let protocol = Code::CoordinatorProtocol;
     let table: Vec<(&str, Value, Code)> = vec![
         (
             "another digest",
             edit(frozen(|_| ()), |job| {
-                job["spec_digest"] = json!("0".repeat(64))
+                job["spec_digest"] = json!("0".repeat(64));
             }),
             protocol,
         ),
@@ -105,7 +106,7 @@ fn a_lying_coordinator_gets_an_error_and_no_replay() {
         (
             "another patch",
             edit(frozen(|_| ()), |job| {
-                job["submission"]["patch"] = json!(PATCH.replace("+b", "+c"))
+                job["submission"]["patch"] = json!(PATCH.replace("+b", "+c"));
             }),
             protocol,
         ),
@@ -126,7 +127,7 @@ fn a_lying_coordinator_gets_an_error_and_no_replay() {
         (
             "another repository",
             edit(frozen(|_| ()), |job| {
-                job["replay_spec"]["repository"] = json!("https://evil.example/x")
+                job["replay_spec"]["repository"] = json!("https://evil.example/x");
             }),
             protocol,
         ),

@@ -12,7 +12,7 @@ use protocol::hotkey::Keypair;
 use serde_json::Value;
 
 /// How long anything may take on a busy machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A place for one daemon after another.
 pub(crate) struct Place {

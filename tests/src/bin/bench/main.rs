@@ -3,6 +3,7 @@
 
 mod artifact;
 mod check;
+mod coordinator;
 mod engine;
 mod memory;
 mod overhead;

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use crate::program::Program;
 use crate::row::Row;
 use crate::tasks::Workshop;
-use crate::{artifact, check, memory, overhead, phases, queue};
+use crate::{artifact, check, coordinator, memory, overhead, phases, queue};
 
 /// One group of measurements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -23,6 +23,8 @@ pub(crate) enum Section {
     Queue,
     /// Memory of the runner while a submission floods its output
     Memory,
+    /// The coordinator under load, on both databases
+    Coordinator,
     /// A full check of a task's determinism, in replays' worth of time
     Check,
     /// Where the time of one replay goes
@@ -71,6 +73,7 @@ impl Bench {
             Section::Artifact => artifact::against_openssl(self, &mut tell)?,
             Section::Queue => queue::eight(self, &mut tell)?,
             Section::Memory => memory::flood(self, &mut tell)?,
+            Section::Coordinator => coordinator::under_load(self, &mut tell)?,
             Section::Check => check::full(self, &mut tell)?,
             Section::Phases => phases::of_a_replay(self)?,
         }

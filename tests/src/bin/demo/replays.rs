@@ -53,6 +53,8 @@ pub(crate) fn all(
             while let Some(next) = waiting.peek() {
                 let found = match &next.taken {
                     Taken::Refused { code } => shown_refusal(table, &mut last_task, next, code),
+                    // Only ever the answer to one of several miners.
+                    Taken::Repeated => false,
                     Taken::Pending { id } => match done.get(id) {
                         Some(done) => shown_replay(table, &mut last_task, next, done, baselines),
                         None => break,
