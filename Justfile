@@ -14,6 +14,7 @@ demo *ARGS: build
 test *ARGS: build
     cargo nextest run --workspace --no-fail-fast {{ARGS}}
     cargo test --workspace --doc --quiet
+    cd crates/claim-contract && cargo nextest run
 
 # Fuzz every route of the coordinator, with 2,000 requests for each group of them.
 fuzz CASES="2000":
@@ -24,6 +25,7 @@ check: && test
     cargo fmt --all --check
     cargo clippy --workspace --all-targets -- -D warnings
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --quiet
+    cd crates/claim-contract && cargo fmt --check && cargo clippy --all-targets -- -D warnings
 
 # Measure, side by side in one run.
 bench *ARGS:
@@ -43,4 +45,5 @@ build:
 # Remove what building and running left: compiled code, containers, caches.
 clean:
     cargo clean
+    cd crates/claim-contract && cargo clean
     rm -rf "${REPLAY_RUNNER_STATE:-/var/lib/replay-runner}"
