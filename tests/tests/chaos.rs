@@ -42,7 +42,8 @@ fn no_submission_is_lost_decided_twice_or_undecided_whatever_is_killed() -> Resu
     let mut daemons = Vec::new();
     for name in VALIDATORS {
         let address = engine.as_ref().map(PrivateEngine::address);
-        let more = "slots = 2\nattempts = 20";
+        // The engine of the test has no other image, and the doctor tries this one.
+        let more = "slots = 2\nattempts = 20\nreplay_sandbox_image = \"replay-sandbox/c:1\"";
         daemons.push(Daemon::start(
             directory.path(),
             name,

@@ -130,7 +130,7 @@ fn the_same_difference_is_told_to_people_test_reports_and_job_summaries() {
     for part in [
         "NOT DETERMINISTIC",
         "metric score",
-        "sorted",
+        "sort before iterating",
         "clock",
         "not made",
     ] {

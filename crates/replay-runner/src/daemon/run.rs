@@ -411,6 +411,8 @@ impl Daemon {
         }
         self.running.release(&shared.spool).await;
         let unposted = self.post_the_rest().await?;
+        // Tasks in the background may outlive this; what the host has mounted must not.
+        shared.set_engine(None);
         shared.set_phase("ended", "").await;
         let unanswered =
             shared.config().cycles.is_some() && !shared.coordinator_up.load(Ordering::Relaxed);
