@@ -8,10 +8,12 @@ default:
 
 # Replay real submissions to real tasks: the good, the bad and the hostile.
 demo *ARGS: build
+    {{target}}/debug/replay-runner images build
     {{target}}/debug/demo {{ARGS}}
 
 # Run every test, those against the real engine included.
-test *ARGS: build
+test *ARGS: (build "--tests")
+    {{target}}/debug/replay-runner images build
     cargo nextest run --workspace --no-fail-fast {{ARGS}}
     cargo test --workspace --doc --quiet
     cd crates/claim-contract && cargo nextest run
@@ -31,6 +33,7 @@ check: && test
 bench *ARGS:
     cargo build --release --workspace --bins
     cargo build --release -p coordinator --example load
+    {{target}}/release/replay-runner images build
     {{target}}/release/bench {{ARGS}}
 
 # Build the sandbox images that are missing or out of date.
@@ -38,9 +41,9 @@ images *ARGS:
     cargo build -p replay-runner
     {{target}}/debug/replay-runner images build {{ARGS}}
 
-# Build all programs.
-build:
-    cargo build --workspace --bins
+# Build all programs. With the tests in one go, what both need is compiled once.
+build *ARGS:
+    cargo build --workspace --bins {{ARGS}}
 
 # Remove what building and running left: compiled code, containers, caches.
 clean:

@@ -85,9 +85,13 @@ async fn replayed(
     let request = args.request.request(&args.task)?;
     let state = global.state()?;
     // Before the replay: whoever wants a receipt should not learn after an hour
-    // that there is no key.
+    // that there is no key, or no place.
     let key = match &args.receipt {
-        Some(_) => Some(ReceiptKey::open(state.root()).map_err(|error| unsigned(&error))?),
+        Some(path) => {
+            receipt::can_write(path)
+                .map_err(|error| Refused::Usage(format!("--receipt: {error}")))?;
+            Some(ReceiptKey::open(state.root()).map_err(|error| unsigned(&error))?)
+        }
         None => None,
     };
     let host = Host::open(state, args.request.host_options()).await?;

@@ -53,13 +53,32 @@ pub fn verify_file(
     Ok(verify(&read(path)?, trust, threshold, expected)?)
 }
 
+/// Whether a receipt could be written to `path` now: who asks before a long
+/// replay learns of a wrong path before it, not after.
+///
+/// # Errors
+/// [`ReceiptError::Io`] as [`write`] would say it.
+pub fn can_write(path: &Path) -> Result<(), ReceiptError> {
+    let failed = |error| ReceiptError::io(format!("write {}", path.display()))(error);
+    if path.is_dir() {
+        return Err(failed(io::ErrorKind::IsADirectory.into()));
+    }
+    tempfile::tempfile_in(directory_of(path))
+        .map(drop)
+        .map_err(failed)
+}
+
+fn directory_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
 /// Replaces `path` by a file with these bytes, durably and in one step.
 pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), ReceiptError> {
     let failed = |error| ReceiptError::io(format!("write {}", path.display()))(error);
-    let directory = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
+    let directory = directory_of(path);
     let mut file = tempfile::NamedTempFile::new_in(directory).map_err(failed)?;
     file.write_all(bytes).map_err(failed)?;
     let readable = Permissions::from_mode(0o644);

@@ -22,7 +22,7 @@ use std::io;
 use protocol::receipt::{ReceiptKeyError, VerifyError};
 
 pub use build::{claims, statement};
-pub use file::{read, verify_file, write};
+pub use file::{can_write, read, verify_file, write};
 pub use key::ReceiptKey;
 
 /// Why a receipt was not made, stored or read. No text names a path of this

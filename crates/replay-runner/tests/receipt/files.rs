@@ -7,7 +7,7 @@ use std::process::Command;
 
 use protocol::hotkey::Keypair;
 use protocol::receipt::{Envelope, Expected, HostFacts, PAYLOAD_TYPE, SigningKey, Trust};
-use replay_runner::receipt::{ReceiptError, ReceiptKey, read, verify_file, write};
+use replay_runner::receipt::{ReceiptError, ReceiptKey, can_write, read, verify_file, write};
 use tempfile::TempDir;
 
 use crate::{report, spec};
@@ -187,4 +187,18 @@ fn a_replays_receipt_is_verified_by_key_key_id_and_hotkey() {
     let stranger = Trust::Hotkey(Keypair::from_seed(&[8; 32]).hotkey());
     let found = verify_file(&path, &[stranger], 1, &expected);
     assert!(matches!(found, Err(ReceiptError::Refused(_))));
+}
+
+#[test]
+fn a_place_that_no_receipt_can_be_written_to_is_known_before_the_replay() {
+    let place = TempDir::new().unwrap();
+    let good = place.path().join("receipt.json");
+    can_write(&good).unwrap();
+    assert!(!good.exists(), "asking wrote something");
+    fs::write(place.path().join("file"), "").unwrap();
+    for bad in ["", "nowhere/receipt.json", "file/receipt.json"] {
+        let path = place.path().join(bad);
+        let error = can_write(&path).unwrap_err();
+        assert!(matches!(error, ReceiptError::Io { .. }), "{bad:?}: {error}");
+    }
 }
