@@ -8,7 +8,7 @@ use tracing::{Instrument as _, debug_span};
 
 use crate::artifact::{Artifacts, FetchPolicy, LocalFiles, Secrecy};
 use crate::checkout::Mirrors;
-use crate::engine::{Deadlines, Engine, EngineFacts};
+use crate::engine::{Deadlines, Engine, EngineError, EngineFacts};
 use crate::failure::Failure;
 use crate::sandbox::EtcFiles;
 use crate::state::{Cores, Owner, State, reap};
@@ -104,6 +104,16 @@ impl Host {
     /// Names the next replay of this process.
     pub(crate) fn next_replay(&self) -> String {
         self.replays.fetch_add(1, Ordering::Relaxed).to_string()
+    }
+
+    /// Removes containers that outlived their stage because the engine went away
+    /// meanwhile. Only while nothing is replayed on this host by this process.
+    ///
+    /// # Errors
+    /// [`EngineError`] if the engine does not do it; the next call tries again,
+    /// and after the end of this process any runner's next start.
+    pub async fn remove_leftovers(&self) -> Result<(), EngineError> {
+        self.engine.settle_doubt(self.owner.id()).await
     }
 
     /// What a receipt says of this host.

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use protocol::hotkey::Keypair;
 
+use crate::host::Host;
 use crate::receipt::{ReceiptError, ReceiptKey};
 use crate::state::State;
 
@@ -34,6 +35,11 @@ const NAP: Duration = Duration::from_secs(1);
 const LOOK_UP: Duration = Duration::from_secs(5);
 /// How long results may take to be posted when the daemon ends.
 const LAST_POSTS: Duration = Duration::from_secs(10);
+
+/// How often an engine is asked, once a [`NAP`], to remove the last containers.
+const LAST_REMOVALS: u32 = 10;
+/// How long it may take each time.
+const REMOVAL: Duration = Duration::from_secs(5);
 
 /// Why a daemon does not start, or cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -339,6 +345,9 @@ impl Daemon {
             shared.set_phase("paused", reason).await;
             return Ok(());
         }
+        if self.running.is_empty() {
+            remove_leftovers(&engine.0).await;
+        }
         let before = self.intake.rounds;
         let waiting = shared.spool.due().await?.len();
         let free = engine.1.free_slots().saturating_sub(waiting);
@@ -411,6 +420,14 @@ impl Daemon {
         }
         self.running.release(&shared.spool).await;
         let unposted = self.post_the_rest().await?;
+        if let Some((host, _)) = shared.engine() {
+            for _ in 0..LAST_REMOVALS {
+                if remove_leftovers(&host).await {
+                    break;
+                }
+                tokio::time::sleep(NAP).await;
+            }
+        }
         // Tasks in the background may outlive this; what the host has mounted must not.
         shared.set_engine(None);
         shared.set_phase("ended", "").await;
@@ -504,5 +521,21 @@ impl Daemon {
             tracing::warn!("slots and access change when no replay runs; send SIGHUP again then");
         }
         tracing::info!("the configuration was read again");
+    }
+}
+
+/// Removes containers that an engine kept when it went away in the middle of a
+/// stage; false if it is not done yet. No attempt may be running.
+async fn remove_leftovers(host: &Host) -> bool {
+    match tokio::time::timeout(REMOVAL, host.remove_leftovers()).await {
+        Ok(Ok(())) => true,
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "containers that are left cannot be removed yet");
+            false
+        }
+        Err(_) => {
+            tracing::warn!("the engine does not say which containers are left");
+            false
+        }
     }
 }

@@ -7,6 +7,8 @@ mod image;
 
 use std::collections::HashMap;
 use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bollard::Docker;
@@ -54,6 +56,8 @@ pub struct Engine {
     docker: Docker,
     deadlines: Deadlines,
     host_id: String,
+    /// Whether a container may be there that nobody waits for any more.
+    in_doubt: Arc<AtomicBool>,
 }
 
 /// What the engine says of itself.
@@ -115,6 +119,7 @@ impl Engine {
             docker,
             deadlines,
             host_id: host_id(),
+            in_doubt: Arc::default(),
         })
     }
 
@@ -262,6 +267,29 @@ impl Engine {
             Err(error) if error.is_not_found() || error.is_conflict() => Ok(()),
             other => other,
         }
+    }
+
+    /// Notes that a container may have outlived its stage.
+    pub(crate) fn note_doubt(&self) {
+        self.in_doubt.store(true, Ordering::Relaxed);
+    }
+
+    /// Removes what outlived its stage of all that `owner` made, if that can be.
+    /// Only for an owner that runs no stage meanwhile.
+    ///
+    /// # Errors
+    /// [`EngineError`] if the engine does not do it; the doubt stays.
+    pub(crate) async fn settle_doubt(&self, owner: &str) -> Result<(), EngineError> {
+        if !self.in_doubt.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        for container in self.our_containers().await? {
+            if container.owner == owner {
+                self.remove(&container.id).await?;
+            }
+        }
+        self.in_doubt.store(false, Ordering::Relaxed);
+        Ok(())
     }
 
     /// All containers that runners of this host made.

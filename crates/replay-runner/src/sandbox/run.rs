@@ -28,6 +28,8 @@ const LOST_EXIT_POLL: Duration = Duration::from_secs(2);
 /// As much for the buffers of its loopback connections, where the kernel counts
 /// them apart from other memory.
 const MOST_TCP_MEMORY: u64 = 64 << 20;
+/// How often the engine is asked to remove a container before that is put off.
+const REMOVE_TRIES: u32 = 4;
 /// How long the engine may take to hand a line to the command.
 const BEGIN_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -271,27 +273,33 @@ impl Sandbox {
         }
     }
 
-    /// Removes the container. After a failure the engine may be coming back
-    /// from a restart, so nothing may go on running meanwhile and it is asked
-    /// more than once.
+    /// Removes the container. The engine may be coming back from a restart, so
+    /// nothing may go on running meanwhile and it is asked more than once.
     async fn remove(
         &self,
         name: &str,
         cgroup: &StageCgroup,
         failed: bool,
     ) -> Result<(), EngineError> {
-        let tries = if failed { 4 } else { 1 };
         if failed {
             cgroup.kill_all();
         }
         let remove = || self.engine.remove(name).instrument(debug_span!("remove"));
         let mut result = remove().await;
-        for _ in 1..tries {
-            if result.is_ok() {
+        for _ in 1..REMOVE_TRIES {
+            // An engine that hangs has had its time, if nothing else went wrong.
+            let hangs = matches!(result, Err(EngineError::Timeout { .. })) && !failed;
+            if result.is_ok() || hangs {
                 break;
             }
+            cgroup.kill_all();
             tokio::time::sleep(Duration::from_secs(1)).await;
             result = remove().await;
+        }
+        // A create call that was cut off may still be carried out: after it was
+        // said that there is no such container.
+        if failed || result.is_err() {
+            self.engine.note_doubt();
         }
         result
     }
