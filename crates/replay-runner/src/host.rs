@@ -116,6 +116,18 @@ impl Host {
         self.engine.settle_doubt(self.owner.id()).await
     }
 
+    /// Removes what runners left that died since this one started.
+    ///
+    /// # Errors
+    /// [`Failure`] if a directory cannot be read.
+    pub async fn reap_others(&self) -> Result<(), Failure> {
+        let reaped = reap(&self.state, Some(&self.engine)).await?;
+        if reaped.owners > 0 {
+            tracing::info!(reaped.owners, reaped.containers, "dead runners' leftovers");
+        }
+        Ok(())
+    }
+
     /// What a receipt says of this host.
     pub fn receipt_facts(&self) -> HostFacts {
         HostFacts {

@@ -137,7 +137,12 @@ impl Daemon {
     /// That it left nothing in the engine or mounted.
     pub fn left_nothing(&self) -> Result<()> {
         let left = leftovers::of_state(&self.state())?;
-        ensure!(left.is_empty(), "{} left {left:?}", self.name);
+        ensure!(
+            left.is_empty(),
+            "{} left {left:?}; it says\n{}",
+            self.name,
+            self.log()
+        );
         Ok(())
     }
 }

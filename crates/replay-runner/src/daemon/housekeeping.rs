@@ -35,6 +35,11 @@ pub(super) async fn clean_once(shared: &Arc<Shared>, hurry: bool) {
             }
         }
     }
+    if let Some((host, _)) = shared.engine()
+        && let Err(failure) = host.reap_others().await
+    {
+        tracing::warn!(message = failure.message, "what dead runners left stays");
+    }
     if let Err(error) = shared.spool.prune().await {
         tracing::warn!(%error, "old jobs could not be forgotten");
     }

@@ -427,6 +427,10 @@ impl Daemon {
                 }
                 tokio::time::sleep(NAP).await;
             }
+            // What a neighbour that was killed left when the engine was away.
+            if let Err(failure) = host.reap_others().await {
+                tracing::warn!(message = failure.message, "what dead runners left stays");
+            }
         }
         // Tasks in the background may outlive this; what the host has mounted must not.
         shared.set_engine(None);

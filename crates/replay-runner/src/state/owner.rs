@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use uuid::Uuid;
 
+use super::reaper::remove_run_dir;
 use super::{State, StateError, locks_dir};
 use crate::sandbox::cgroup;
 
@@ -55,7 +56,7 @@ impl Drop for Owner {
     fn drop(&mut self) {
         // Best effort: what stays is what the next start removes.
         cgroup::remove(&self.id);
-        let _ = fs::remove_dir(&self.run_dir);
+        remove_run_dir(&self.run_dir);
         let _ = fs::remove_file(&self.lock_path);
     }
 }

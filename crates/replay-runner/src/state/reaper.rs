@@ -129,7 +129,7 @@ fn remove_orphaned_run_dirs(state: &State, owners: &Path) -> Result<(), StateErr
 }
 
 /// Unmounts everything below `dir`, deepest first, and removes it.
-fn remove_run_dir(dir: &Path) {
+pub(super) fn remove_run_dir(dir: &Path) {
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     let below: Vec<&Path> = mounts
         .lines()
@@ -140,12 +140,12 @@ fn remove_run_dir(dir: &Path) {
     // Later mounts may lie upon earlier ones.
     for mount in below.into_iter().rev() {
         if let Err(errno) = umount2(mount, MntFlags::MNT_DETACH) {
-            tracing::warn!(?mount, %errno, "a mount of a dead runner could not be removed");
+            tracing::warn!(?mount, %errno, "a mount that a runner left could not be removed");
         }
     }
     if let Err(error) = fs::remove_dir_all(dir)
         && error.kind() != std::io::ErrorKind::NotFound
     {
-        tracing::warn!(?dir, %error, "the run directory of a dead runner could not be removed");
+        tracing::warn!(?dir, %error, "the run directory of a runner could not be removed");
     }
 }
