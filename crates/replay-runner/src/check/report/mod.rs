@@ -9,6 +9,8 @@ pub use junit::junit;
 pub use markdown::markdown;
 pub use text::text;
 
+use protocol::task::LARGEST_TOLERANCE;
+
 use super::{Checked, MetricChecked, PROBABILITY, VariationStatus, Verdict};
 use crate::sandbox::output::escape;
 
@@ -60,7 +62,7 @@ fn advice(metric: &MetricChecked) -> Option<String> {
         .iter()
         .min_by(|a, b| a.tolerance_safe.total_cmp(&b.tolerance_safe))?;
     let percent = PROBABILITY * 100.0;
-    Some(if best.tolerance_estimate > 1.0 {
+    Some(if best.tolerance_estimate > LARGEST_TOLERANCE {
         let way_out = if metric.measured {
             "measure on an idle machine, or let the metric be a ratio to the baseline, supervisor.benchmark_cpu_ratio"
         } else {
@@ -70,8 +72,8 @@ fn advice(metric: &MetricChecked) -> Option<String> {
             "no tolerance makes honest validators agree with {percent} % probability; {way_out}"
         )
     } else {
-        let safe = if best.tolerance_safe > 1.0 {
-            "no less than 1, so few runs measured it: try --runs 20".to_owned()
+        let safe = if best.tolerance_safe > LARGEST_TOLERANCE {
+            format!("no less than {LARGEST_TOLERANCE}, so few runs measured it: try --runs 20")
         } else {
             format!(
                 "{:.2} to be safe after {} runs",
