@@ -6,9 +6,10 @@ target := env("CARGO_TARGET_DIR", "target")
 default:
     @just --list --unsorted
 
-# Replay real submissions to real tasks: the good, the bad and the hostile.
+# The whole system once, live: miners, validators, rewards; about a minute.
 demo *ARGS: build
     {{target}}/debug/replay-runner images build
+    cd crates/claim-contract && cargo build --example execute_epoch
     {{target}}/debug/demo {{ARGS}}
 
 # Run every test, those against the real engine included.

@@ -6,6 +6,6 @@ pub mod fixtures;
 pub mod leftovers;
 pub mod network;
 pub mod runner;
-pub mod table;
+pub mod stop;
 pub mod tool;
 pub mod verdict;

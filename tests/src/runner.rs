@@ -11,9 +11,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use protocol::Report;
 
 use crate::fixtures::Case;
+use crate::stop::{Interrupted, Stop};
 
 /// Names the binary, for those who have it elsewhere.
 const BINARY_VARIABLE: &str = "REPLAY_RUNNER";
@@ -25,6 +28,7 @@ const PATIENCE: Duration = Duration::from_mins(3);
 pub struct Runner {
     binary: PathBuf,
     state: Option<PathBuf>,
+    stop: Stop,
 }
 
 impl Runner {
@@ -42,6 +46,7 @@ impl Runner {
         Ok(Self {
             binary,
             state: None,
+            stop: Stop::default(),
         })
     }
 
@@ -55,6 +60,15 @@ impl Runner {
     pub fn with_state(self, directory: &Path) -> Self {
         Self {
             state: Some(directory.to_owned()),
+            ..self
+        }
+    }
+
+    /// Lets it end its replay when it is time to end.
+    #[must_use]
+    pub fn until(self, stop: &Stop) -> Self {
+        Self {
+            stop: stop.clone(),
             ..self
         }
     }
@@ -79,7 +93,7 @@ impl Runner {
             .with_context(|| self.binary.display().to_string())?;
         let stdout = read_in_background(child.stdout.take());
         let stderr = read_in_background(child.stderr.take());
-        let exit_code = wait(&mut child)?;
+        let exit_code = self.wait(&mut child)?;
         let (stdout, stderr) = (stdout.recv()?, stderr.recv()?);
         let report: Report = serde_json::from_slice(&stdout).with_context(|| {
             format!(
@@ -93,6 +107,30 @@ impl Runner {
             report.status
         );
         Ok(report)
+    }
+
+    fn wait(&self, child: &mut Child) -> Result<Option<i32>> {
+        let start = Instant::now();
+        loop {
+            if let Some(status) = child.try_wait()? {
+                return Ok(status.code());
+            }
+            if self.stop.is_set() {
+                // It removes its container before it ends.
+                kill(Pid::from_raw(i32::try_from(child.id())?), Signal::SIGTERM)?;
+                child.wait()?;
+                bail!(Interrupted);
+            }
+            if start.elapsed() > PATIENCE {
+                child.kill()?;
+                child.wait()?;
+                bail!(
+                    "the runner did not end within {} seconds",
+                    PATIENCE.as_secs()
+                );
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
     }
 }
 
@@ -179,22 +217,4 @@ fn read_in_background(pipe: Option<impl Read + Send + 'static>) -> Receiver<Vec<
         let _ = sender.send(bytes);
     });
     receiver
-}
-
-fn wait(child: &mut Child) -> Result<Option<i32>> {
-    let start = Instant::now();
-    loop {
-        if let Some(status) = child.try_wait()? {
-            return Ok(status.code());
-        }
-        if start.elapsed() > PATIENCE {
-            child.kill()?;
-            child.wait()?;
-            bail!(
-                "the runner did not end within {} seconds",
-                PATIENCE.as_secs()
-            );
-        }
-        thread::sleep(Duration::from_millis(10));
-    }
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
 use crate::runner::Runner;
@@ -20,6 +20,26 @@ pub struct Ended {
 }
 
 impl Ended {
+    /// How a process ended.
+    pub fn of(output: &Output) -> Self {
+        Self {
+            status: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    /// This, if the exit status is 0.
+    pub fn successful(&self) -> Result<&Self> {
+        ensure!(
+            self.status == 0,
+            "exit status {}: {}",
+            self.status,
+            self.stderr.trim()
+        );
+        Ok(self)
+    }
+
     /// Standard output as JSON.
     pub fn json(&self) -> Result<Value> {
         serde_json::from_str(&self.stdout)
@@ -36,9 +56,5 @@ pub fn run(directory: &Path, state: &Path, arguments: &[&str]) -> Result<Ended> 
         .args(arguments)
         .output()
         .with_context(|| binary.display().to_string())?;
-    Ok(Ended {
-        status: output.status.code().unwrap_or(-1),
-        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-    })
+    Ok(Ended::of(&output))
 }

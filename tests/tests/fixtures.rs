@@ -5,11 +5,10 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use protocol::Report;
 use system_tests::fixtures::{BASELINE, Fixture};
 use system_tests::leftovers;
 use system_tests::runner::{Runner, replay_all};
-use system_tests::verdict::differences;
+use system_tests::verdict::{Decision, differences};
 
 /// Two replays at a time are what two cores take; the tests wait for each other.
 static ONE_TASK_AT_A_TIME: Mutex<()> = Mutex::new(());
@@ -98,14 +97,15 @@ fn replay_every_submission_to(task: &str) {
         .expect("the runner is built")
         .with_state(state.path());
 
-    let mut baseline: Option<Report> = None;
+    let mut baseline: Option<Decision> = None;
     let mut failures: Vec<String> = Vec::new();
     replay_all(&runner, &fixture.cases, 2, |case, result| {
+        let result = result.map(|report| Decision::from(&report));
         let found = match &result {
-            Ok(report) => differences(
+            Ok(decision) => differences(
                 &case.submission.expect,
                 &fixture.task,
-                report,
+                decision,
                 baseline.as_ref(),
             ),
             Err(error) => vec![format!("{error:#}")],

@@ -9,9 +9,6 @@ use protocol::hotkey::Keypair;
 use reqwest::blocking::RequestBuilder;
 use serde_json::Value;
 
-/// What operators of the tests' coordinators authenticate with.
-pub(super) const ADMIN: &str = "a-token-for-tests-only";
-
 /// The key of whoever is called `name`.
 pub fn keypair(name: &str) -> Keypair {
     Keypair::from_seed(Sha256Digest::of(name.as_bytes()).as_bytes())
@@ -22,6 +19,7 @@ pub fn keypair(name: &str) -> Keypair {
 pub struct Client {
     http: reqwest::blocking::Client,
     base: String,
+    admin_token: Option<String>,
 }
 
 /// What it answered.
@@ -57,18 +55,34 @@ impl Client {
         Ok(Self {
             http,
             base: base.to_owned(),
+            admin_token: None,
         })
+    }
+
+    /// The same for its operator.
+    #[must_use]
+    pub(super) fn with_admin_token(self, token: String) -> Self {
+        Self {
+            admin_token: Some(token),
+            ..self
+        }
+    }
+
+    /// The address of a path.
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
     }
 
     /// What everybody may read.
     pub fn get(&self, path: &str) -> Result<Value> {
-        answer(self.http.get(format!("{}{path}", self.base)))?.success()
+        answer(self.http.get(self.url(path)))?.success()
     }
 
     /// A request of the operator.
     pub fn post_as_admin(&self, path: &str, body: &Value) -> Result<Value> {
-        let request = self.http.post(format!("{}{path}", self.base));
-        let request = request.header("X-Admin-Token", ADMIN);
+        let token = self.admin_token.as_ref().context("no admin token")?;
+        let request = self.http.post(self.url(path));
+        let request = request.header("X-Admin-Token", token);
         answer(request.body(body.to_string()))?.success()
     }
 
@@ -85,7 +99,7 @@ impl Client {
         let headers = request.sign(key, now)?;
         let request = self
             .http
-            .post(format!("{}{path}", self.base))
+            .post(self.url(path))
             .header(auth::HOTKEY_HEADER, headers.hotkey)
             .header(auth::TIMESTAMP_HEADER, headers.timestamp)
             .header(auth::SIGNATURE_HEADER, headers.signature);
@@ -98,11 +112,7 @@ impl Client {
         let mut next = format!("{path}{joint}limit=500");
         let mut all = Vec::new();
         loop {
-            let response = self
-                .http
-                .get(format!("{}{next}", self.base))
-                .send()?
-                .error_for_status()?;
+            let response = self.http.get(self.url(&next)).send()?.error_for_status()?;
             let link = response
                 .headers()
                 .get("link")

@@ -3,7 +3,7 @@
 
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader};
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -12,14 +12,15 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
-use super::client::{ADMIN, Client};
+use super::client::Client;
+use super::process;
 use crate::runner::beside_this_program;
 
-/// A coordinator; killed when this is dropped.
+/// A coordinator; told to end when this is dropped.
 #[derive(Debug)]
 pub struct Coordinator {
     directory: PathBuf,
-    port: u16,
+    address: SocketAddr,
     validators: Vec<String>,
     process: Option<Child>,
     /// Talks to it.
@@ -27,24 +28,43 @@ pub struct Coordinator {
 }
 
 impl Coordinator {
-    /// Starts one in `directory` that lets `validators` decide.
+    /// Starts one in `directory` that lets `validators` decide, at any address of
+    /// this machine's own.
     pub fn start(directory: &Path, validators: &[String]) -> Result<Self> {
+        Self::listening(directory, validators, (Ipv4Addr::LOCALHOST, 0).into())
+    }
+
+    /// The same at `address`; with port 0, at any port that is free.
+    pub fn listening(directory: &Path, validators: &[String], address: SocketAddr) -> Result<Self> {
         fs::create_dir_all(directory)?;
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let free = TcpListener::bind(address).with_context(|| address.to_string())?;
+        let address = free.local_addr()?;
+        drop(free);
         let mut coordinator = Self {
             directory: directory.to_owned(),
-            port,
+            address,
             validators: validators.to_vec(),
             process: None,
-            client: Client::new(&format!("http://127.0.0.1:{port}"))?,
+            client: Client::new(&format!("http://{}", reached_at(address)))?,
         };
         coordinator.again()?;
+        let token = fs::read_to_string(directory.join("admin-token"))?;
+        let client = coordinator.client.clone();
+        coordinator.client = client.with_admin_token(token.trim().to_owned());
         Ok(coordinator)
     }
 
-    /// Where it listens.
+    /// Where it is reached.
     pub fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        self.client.url("")
+    }
+
+    /// Whether its process runs.
+    pub fn is_running(&mut self) -> Result<bool> {
+        match &mut self.process {
+            Some(process) => Ok(process.try_wait()?.is_none()),
+            None => Ok(false),
+        }
     }
 
     /// Starts it, on what it left the last time.
@@ -59,14 +79,14 @@ impl Coordinator {
         let mut command = Command::new(&program);
         command
             .arg("serve")
-            .args(["--listen", &format!("127.0.0.1:{}", self.port)])
+            .args(["--listen", &self.address.to_string()])
             .args(["--requests-per-hotkey", "1e6"])
             .args(["--requests-per-address", "1e6"])
             .args(["--claims-per-task", "1000"])
             .args(["--lease-seconds", "20"])
             .arg("--allow-local-files")
             .env_remove("COORDINATOR_DATABASE")
-            .env("COORDINATOR_ADMIN_TOKEN", ADMIN)
+            .env_remove("COORDINATOR_ADMIN_TOKEN")
             .env("RUST_LOG", "warn")
             .current_dir(&self.directory)
             .stdin(Stdio::null())
@@ -121,9 +141,16 @@ impl Coordinator {
 impl Drop for Coordinator {
     fn drop(&mut self) {
         if let Some(process) = &mut self.process {
-            // It may be gone already.
-            let _ = process.kill();
-            let _ = process.wait();
+            process::end(process);
         }
     }
+}
+
+/// Whoever listens everywhere is reached here.
+fn reached_at(address: SocketAddr) -> SocketAddr {
+    let mut reached = address;
+    if address.ip().is_unspecified() {
+        reached.set_ip(Ipv4Addr::LOCALHOST.into());
+    }
+    reached
 }

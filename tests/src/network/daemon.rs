@@ -10,14 +10,16 @@ use anyhow::{Context as _, Result, ensure};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use protocol::Sha256Digest;
+use replay_runner::daemon::spool::{self, Overview};
 use serde_json::{Value, json};
 
 use crate::leftovers;
 use crate::runner::beside_this_program;
 
 use super::client::keypair;
+use super::process;
 
-/// A daemon; killed when this is dropped.
+/// A daemon; told to end when this is dropped.
 #[derive(Debug)]
 pub struct Daemon {
     name: String,
@@ -94,6 +96,11 @@ impl Daemon {
         &self.name
     }
 
+    /// The file with its hotkey.
+    pub fn hotkey_file(&self) -> PathBuf {
+        self.directory.join("hotkey")
+    }
+
     /// Its state directory.
     pub fn state(&self) -> PathBuf {
         self.directory.join("state")
@@ -129,6 +136,11 @@ impl Daemon {
         Ok(serde_json::from_slice(&output.stdout)?)
     }
 
+    /// The same, as the program itself reads it; `None` before it has begun.
+    pub fn overview(&self) -> Result<Option<Overview>> {
+        Ok(spool::overview(&self.state(), 0)?)
+    }
+
     /// What it has logged.
     pub fn log(&self) -> String {
         fs::read_to_string(self.directory.join("log")).unwrap_or_default()
@@ -150,9 +162,7 @@ impl Daemon {
 impl Drop for Daemon {
     fn drop(&mut self) {
         if let Some(process) = &mut self.process {
-            // It may be gone already.
-            let _ = process.kill();
-            let _ = process.wait();
+            process::end(process);
         }
     }
 }

@@ -1,37 +1,45 @@
-//! The whole system once: owners post tasks, miners claim and submit, a validator
-//! replays with the real engine, and the coordinator says who is best and what is
-//! to be paid.
+//! The whole system once, live: owners post tasks, miners submit by their command
+//! line, validators' daemons replay with the real engine, the coordinator decides,
+//! and what was earned becomes claims that the contract pays, and weights.
 
-mod client;
-mod closing;
+mod contract;
+mod epoch;
+mod live;
 mod miners;
-mod owner;
+mod network;
+mod owners;
 mod plot;
-mod replays;
+mod results;
+mod screen;
 mod selection;
-mod service;
-mod validator;
+mod snapshot;
+#[path = "../../../../crates/subtensor/tests/stand_in/mod.rs"]
+mod stand_in;
+mod style;
+mod watch;
+mod weights;
+mod words;
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::ExitCode;
-use std::time::Instant;
+use std::thread;
+use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use clap::Parser;
-use protocol::Report;
-use system_tests::fixtures::{BASELINE, Case, Fixture};
-use system_tests::runner::{Runner, replay_all};
-use system_tests::table::Table;
-use system_tests::verdict::differences;
+use system_tests::fixtures::BASELINE;
+use system_tests::leftovers;
+use system_tests::runner::Runner;
+use system_tests::stop::{Interrupted, Stop};
 
-use miners::Miners;
-use replays::Entered;
-use service::Service;
-use validator::Validator;
+use miners::{Entry, Miners};
+use network::Network;
+use screen::Screen;
+use watch::Watch;
 
-/// Posts the fixture tasks to a coordinator, submits to them, replays what was
-/// submitted, and shows what came of it.
+/// Starts a coordinator, validators and miners, each as processes, and shows what
+/// they do and what comes of it.
 #[derive(Debug, Parser)]
 struct Arguments {
     /// Submit everything, not a selection
@@ -40,7 +48,7 @@ struct Arguments {
     /// Only this task: digits-frontier, matmul-kernel or compressed-model
     #[arg(long, value_name = "NAME")]
     task: Option<String>,
-    /// How many replays run at once
+    /// How many replays run at once; with 1 there is one validator, else two
     #[arg(long, value_name = "N", default_value_t = 2)]
     jobs: usize,
     /// Leave the coordinator and its dashboard running until Ctrl-C
@@ -51,10 +59,17 @@ struct Arguments {
     listen: SocketAddr,
 }
 
+/// 128 and SIGINT, as shells say it.
+const INTERRUPTED: u8 = 130;
+
 fn main() -> ExitCode {
-    match show(&Arguments::parse()) {
+    match demonstrate(&Arguments::parse()) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
+        Err(error) if error.is::<Interrupted>() => {
+            eprintln!("demo: interrupted; nothing of it is left");
+            ExitCode::from(INTERRUPTED)
+        }
         Err(error) => {
             eprintln!("demo: {error:#}");
             ExitCode::FAILURE
@@ -62,103 +77,80 @@ fn main() -> ExitCode {
     }
 }
 
-/// Shows it; true if everything ended as expected.
-fn show(arguments: &Arguments) -> Result<bool> {
-    let began = Instant::now();
-    let table = Table::for_standard_output();
-    let jobs = arguments.jobs.max(1);
-    let fixtures = selection::chosen(arguments.all, arguments.task.as_deref())?;
+/// Everything, in a place that is gone afterwards.
+fn demonstrate(arguments: &Arguments) -> Result<bool> {
+    let stop = Stop::on_signals()?;
     let place = tempfile::Builder::new().prefix("replay-demo-").tempdir()?;
-    let state = place.path().join("state");
-    let runner = Runner::find()?.with_state(&state);
-    let validator = Validator::new(runner.clone(), &state, place.path().join("jobs"))?;
-    let mut service = Service::start(place.path(), arguments.listen, Validator::key().hotkey())?;
-    let dashboard = service.client.url("/dashboard");
-    println!("A coordinator, new and empty, listens; its dashboard is {dashboard}");
-
-    println!("{}", table.part("Owners try their tasks, and post them"));
-    let baselines = dry_runs(&runner, &fixtures, jobs, table)?;
-    let mut tasks = Vec::new();
-    for fixture in &fixtures {
-        tasks.push(owner::post(&service, fixture, place.path())?);
+    let shown = show(arguments, &stop, place.path());
+    let left = leftovers::of_state(place.path())?;
+    ensure!(left.is_empty(), "left behind: {left:?}");
+    match shown {
+        // What fails because everything is told to end is no failure.
+        Err(_) if stop.is_set() => bail!(Interrupted),
+        shown => shown,
     }
-
-    println!(
-        "{}",
-        table.part("Miners claim and submit; a validator replays")
-    );
-    let mut miners = Miners::new();
-    let mut entered = Vec::new();
-    for (fixture, task_id) in fixtures.iter().zip(&tasks) {
-        for case in fixture.cases.iter().filter(|case| case.name != BASELINE) {
-            let (miner, taken) = miners.submit(&service.client, task_id, &fixture.task, case)?;
-            entered.push(Entered {
-                fixture,
-                case,
-                miner,
-                taken,
-            });
-        }
-    }
-    let as_expected = replays::all(
-        &service.client,
-        &validator,
-        &entered,
-        &baselines,
-        jobs,
-        table,
-    )?;
-
-    for (fixture, task_id) in fixtures.iter().zip(&tasks) {
-        closing::leaders(&service, &miners, fixture, task_id, table)?;
-    }
-    closing::rewards(&service, &miners, table)?;
-    let seconds = began.elapsed().as_secs_f64();
-    println!("{}", table.summary(as_expected, entered.len(), seconds));
-    if arguments.keep_serving {
-        println!("The dashboard is {dashboard} until Ctrl-C.");
-        service.wait()?;
-    } else {
-        let text = "With --keep-serving the dashboard stays to be looked at.";
-        println!("{}", table.aside(text));
-    }
-    Ok(as_expected == entered.len())
 }
 
-/// Replays each task without a submission, as its owner would.
-fn dry_runs(
-    runner: &Runner,
-    fixtures: &[Fixture],
-    jobs: usize,
-    table: Table,
-) -> Result<BTreeMap<String, Report>> {
-    let cases: Vec<Case> = fixtures
+/// Shows it; true if everything ended as expected.
+fn show(arguments: &Arguments, stop: &Stop, place: &Path) -> Result<bool> {
+    // Before anything else: it is needed at the end.
+    contract::executor()?;
+    let fixtures = selection::chosen(arguments.all, arguments.task.as_deref())?;
+    let mut screen = Screen::new();
+    let style = screen.style;
+    let mut network = Network::start(place, arguments.listen, arguments.jobs.max(1))?;
+    let client = network.coordinator.client.clone();
+    let dashboard = client.url("/dashboard");
+    screen.say(&format!(
+        "A coordinator, new and empty, listens; its dashboard is {dashboard}"
+    ));
+    screen
+        .say(&style.part("Owners try their tasks and post them; miners submit; validators replay"));
+    let runner = Runner::find()?.with_state(&place.join("owner")).until(stop);
+    let validators = network.validators.len();
+    let tasks = owners::post(&screen, &client, &runner, &fixtures, validators, place)?;
+    let miners = Miners::new(&place.join("miners"), &client.url(""))?;
+    let entries: Vec<Entry<'_>> = tasks
         .iter()
-        .filter_map(|fixture| fixture.cases.iter().find(|case| case.name == BASELINE))
-        .cloned()
+        .flat_map(|task| {
+            let submitted = task.fixture.cases.iter();
+            let submitted = submitted.filter(|case| case.name != BASELINE);
+            submitted.map(move |case| Entry { task, case })
+        })
         .collect();
-    let mut baselines = BTreeMap::new();
-    let mut failed = Vec::new();
-    replay_all(runner, &cases, jobs, |case, result| {
-        let Some(fixture) = fixtures.iter().find(|one| one.name == case.task) else {
-            return;
-        };
-        let named = Case {
-            name: case.task.clone(),
-            ..case.clone()
-        };
-        match result {
-            Ok(report) => {
-                let found = differences(&case.submission.expect, &fixture.task, &report, None);
-                println!("{}", table.row(&named, &fixture.task, &report, &found));
-                failed.extend(found);
-                baselines.insert(case.task.clone(), report);
-            }
-            Err(error) => failed.push(format!("{error:#}")),
-        }
-    });
-    if failed.is_empty() {
-        return Ok(baselines);
+    let mut watch = Watch::new(&network, &entries);
+    thread::scope(|scope| {
+        let submitted = miners.submit(scope, &entries, stop);
+        watch.until_decided(&mut screen, &submitted, stop)
+    })?;
+
+    for task in &tasks {
+        results::show(&screen, &client, &miners, task, &watch)?;
     }
-    bail!("a task does not work: {}", failed.join("; "))
+    let hotkeys = snapshot::show(&screen, &client, &miners)?;
+    let epoch = epoch::make(&screen, place, &client.url(""), &miners, &hotkeys)?;
+    epoch::check(&screen, &miners, &epoch)?;
+    let mut is_right = contract::claim(&screen, &miners, &epoch)?;
+    is_right &= weights::show(&screen, &client, &miners, &network.validators[0], place)?;
+
+    let fates = &watch.fates;
+    let as_expected = fates.iter().filter(|fate| fate.is_as_expected()).count();
+    let replays: usize = fates.iter().map(|fate| fate.replays.len()).sum();
+    is_right &= as_expected == entries.len();
+    let text = format!(
+        "{as_expected} of {} submissions ended as expected, {replays} replays, in {:.0} s",
+        entries.len(),
+        screen.elapsed().as_secs_f64()
+    );
+    screen.say(&format!("\n{} {}", style.mark(is_right), style.bold(&text)));
+    if arguments.keep_serving {
+        screen.say(&format!("The dashboard is {dashboard} until Ctrl-C."));
+        while network.coordinator.is_running()? && !stop.is_set() {
+            thread::sleep(Duration::from_millis(100));
+        }
+    } else {
+        let text = "With --keep-serving the dashboard stays to be looked at.";
+        screen.say(&style.aside(text));
+    }
+    Ok(is_right)
 }

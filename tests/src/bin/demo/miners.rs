@@ -1,15 +1,23 @@
-//! The miners of the demo: who submits what, and how the coordinator takes it.
+//! The miners of the demo: who submits what. Each is a command line with a hotkey
+//! of its own, and all work at the same time.
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Mutex, PoisonError};
+use std::thread::Scope;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail, ensure};
-use protocol::hotkey::Keypair;
-use protocol::{Sha256Digest, Task};
+use anyhow::{Context as _, Result, bail};
+use protocol::Task;
+use protocol::task::Direction;
 use serde_json::{Map, Value, json};
 use system_tests::fixtures::{Case, Kind};
+use system_tests::network::{Agent, Taken};
+use system_tests::stop::Stop;
 
-use crate::client::{Answer, Client};
+use crate::owners::Posted;
 
 /// Who made an honest submission, in turn; the last makes the others.
 const NAMES: [&str; 4] = ["alice", "bob", "carol", "mallory"];
@@ -23,130 +31,198 @@ const IDEAS: &[(&str, &str, &str, &str)] = &[(
     "principal-components",
 )];
 
-/// A hotkey with a name.
+/// How long a miner waits for another's idea.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// A command line with a name.
 pub(crate) struct Miner {
     pub(crate) name: &'static str,
-    key: Keypair,
-}
-
-/// How the coordinator took a submission.
-#[derive(Debug, Clone)]
-pub(crate) enum Taken {
-    /// It waits for a validator.
-    Pending {
-        /// Its id.
-        id: String,
-    },
-    /// It is not even stored.
-    Refused {
-        /// The outcome code that the first wrong field names.
-        code: String,
-    },
-    /// This miner has submitted the same content before.
-    Repeated,
+    pub(crate) agent: Agent,
 }
 
 /// All miners.
 pub(crate) struct Miners {
-    all: Vec<Miner>,
-    honest_so_far: usize,
-    ideas: BTreeMap<(String, String), String>,
+    pub(crate) all: Vec<Miner>,
+    /// Submissions by task and name, so that others can refer to them.
+    submitted: Mutex<BTreeMap<(String, String), String>>,
+}
+
+/// Something to be submitted.
+#[derive(Clone, Copy)]
+pub(crate) struct Entry<'a> {
+    pub(crate) task: &'a Posted<'a>,
+    pub(crate) case: &'a Case,
+}
+
+/// Something that was.
+pub(crate) struct Submitted {
+    /// Which of the entries.
+    pub(crate) entry: usize,
+    pub(crate) miner: &'static str,
+    pub(crate) taken: Taken,
 }
 
 impl Miners {
-    pub(crate) fn new() -> Self {
-        let miner = |name: &'static str| Miner {
-            name,
-            key: Keypair::from_seed(Sha256Digest::of(name.as_bytes()).as_bytes()),
-        };
-        Self {
-            all: NAMES.map(miner).into(),
-            honest_so_far: 0,
-            ideas: BTreeMap::new(),
+    /// Makes a hotkey for each.
+    pub(crate) fn new(directory: &Path, url: &str) -> Result<Self> {
+        let mut all = Vec::new();
+        for name in NAMES {
+            let agent = Agent::new(&directory.join(name), url)?;
+            all.push(Miner { name, agent });
         }
+        Ok(Self {
+            all,
+            submitted: Mutex::default(),
+        })
     }
 
     /// The name behind a hotkey.
     pub(crate) fn name_of(&self, hotkey: &str) -> String {
-        let found = self
-            .all
-            .iter()
-            .find(|miner| miner.key.hotkey().to_string() == hotkey);
-        found.map_or_else(|| hotkey.to_owned(), |miner| miner.name.to_owned())
+        let found = self.all.iter().find(|miner| miner.agent.hotkey == hotkey);
+        found.map_or(hotkey, |miner| miner.name).to_owned()
     }
 
-    /// Claims the task and submits `case`. Who did, and how it was taken.
-    pub(crate) fn submit(
-        &mut self,
-        client: &Client,
-        task_id: &str,
-        task: &Task,
-        case: &Case,
-    ) -> Result<(&'static str, Taken)> {
-        let is_hostile = case.submission.kind == Kind::Hostile;
-        let honest = NAMES.len() - 1;
-        let number = if is_hostile {
-            honest
-        } else {
-            self.honest_so_far += 1;
-            (self.honest_so_far - 1) % honest
-        };
-        let body = self.body(task, case)?;
+    /// Lets everybody submit theirs, one after another, as threads of `scope`.
+    /// What is received ends when all have.
+    pub(crate) fn submit<'scope, 'env: 'scope>(
+        &'env self,
+        scope: &'scope Scope<'scope, 'env>,
+        entries: &'env [Entry<'env>],
+        stop: &'env Stop,
+    ) -> Receiver<Result<Submitted>> {
+        let (sender, receiver) = mpsc::channel();
+        let whose = whose(entries);
+        for miner in 0..NAMES.len() {
+            let mine: Vec<usize> = (0..entries.len())
+                .filter(|entry| whose[*entry] == miner)
+                .collect();
+            let sender: Sender<Result<Submitted>> = sender.clone();
+            scope.spawn(move || {
+                for entry in mine {
+                    let submitted = self.submit_one(miner, entry, &entries[entry], stop);
+                    let is_over = submitted.is_err();
+                    if sender.send(submitted).is_err() || is_over {
+                        break;
+                    }
+                }
+            });
+        }
+        receiver
+    }
+
+    fn submit_one(
+        &self,
+        number: usize,
+        entry: usize,
+        Entry { task, case }: &Entry<'_>,
+        stop: &Stop,
+    ) -> Result<Submitted> {
+        let fields = self.fields(&task.fixture.task, case, stop)?;
         // Some fixtures have equal content: nobody submits that twice, but
         // another miner may.
         for offset in 0..self.all.len() {
+            stop.check()?;
             let miner = &self.all[(number + offset) % self.all.len()];
-            let taken = miner.submit(client, task_id, body.clone())?;
+            let taken = miner.submit(task, case, &fields);
+            let taken = taken.with_context(|| format!("{}: {}", miner.name, case.name))?;
             match &taken {
                 Taken::Repeated => continue,
                 Taken::Pending { id } => {
                     let place = (case.task.clone(), case.name.clone());
-                    self.ideas.insert(place, id.clone());
+                    self.submitted().insert(place, id.clone());
                 }
                 Taken::Refused { .. } => {}
             }
-            return Ok((miner.name, taken));
+            return Ok(Submitted {
+                entry,
+                miner: miner.name,
+                taken,
+            });
         }
         bail!("every miner has submitted what {} is", case.name)
     }
 
-    fn body(&self, task: &Task, case: &Case) -> Result<Map<String, Value>> {
+    fn submitted(&self) -> std::sync::MutexGuard<'_, BTreeMap<(String, String), String>> {
+        self.submitted
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the miner says of the work.
+    fn fields(&self, task: &Task, case: &Case, stop: &Stop) -> Result<Map<String, Value>> {
         let submission = &case.submission;
-        let mut body = Map::new();
-        body.insert("base_ref".to_owned(), json!("main"));
-        body.insert("summary".to_owned(), json!(submission.summary));
-        body.insert("claimed_metrics".to_owned(), claimed(task, submission.kind));
         let mut idea = "see whether a change elsewhere helps as much";
+        let mut fields = Map::new();
         for (slug, from, text, by) in IDEAS {
             if *slug == case.task && *from == case.name {
                 idea = text;
             }
-            let place = ((*slug).to_owned(), (*from).to_owned());
-            if *slug == case.task
-                && *by == case.name
-                && let Some(id) = self.ideas.get(&place)
-            {
-                body.insert("implemented_submission_id".to_owned(), json!(id));
+            if *slug == case.task && *by == case.name {
+                let id = self.wait_for(slug, from, stop)?;
+                fields.insert("implemented_submission_id".to_owned(), json!(id));
             }
         }
-        body.insert("proposed_idea".to_owned(), json!(idea));
-        if let Some(patch) = &submission.patch {
-            let path = case.dir.join(patch);
-            let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-            body.insert("patch".to_owned(), json!(text));
-        }
+        fields.insert("summary".to_owned(), json!(submission.summary));
+        fields.insert("proposed_idea".to_owned(), json!(idea));
+        fields.insert("claimed_metrics".to_owned(), claimed(task, submission.kind));
         if let Some(artifact) = &submission.artifact {
             let uri = format!("file://{}", case.dir.join(artifact).display());
-            body.insert("artifact_uri".to_owned(), json!(uri));
-            body.insert(
-                "artifact_sha256".to_owned(),
-                json!(submission.artifact_sha256.map(|digest| digest.to_string())),
-            );
+            let digest = submission.artifact_sha256.map(|digest| digest.to_string());
             let size = submission.artifact_size_bytes;
-            body.insert("artifact_size_bytes".to_owned(), json!(size));
+            fields.insert("artifact_uri".to_owned(), json!(uri));
+            fields.insert("artifact_sha256".to_owned(), json!(digest));
+            fields.insert("artifact_size_bytes".to_owned(), json!(size));
         }
-        Ok(body)
+        Ok(fields)
     }
+
+    /// The id of another's submission, once it is there.
+    fn wait_for(&self, task: &str, name: &str, stop: &Stop) -> Result<String> {
+        let start = Instant::now();
+        let place = (task.to_owned(), name.to_owned());
+        while start.elapsed() < PATIENCE {
+            if let Some(id) = self.submitted().get(&place) {
+                return Ok(id.clone());
+            }
+            stop.sleep(Duration::from_millis(50))?;
+        }
+        bail!("nobody submitted {name}")
+    }
+}
+
+impl Miner {
+    /// Honest work on a repository goes the way that the tool wants. What the tool
+    /// would not send goes as signed requests: whatever is hostile, patches that do
+    /// not apply, and artifacts that are files of this machine.
+    fn submit(&self, task: &Posted<'_>, case: &Case, fields: &Map<String, Value>) -> Result<Taken> {
+        let submission = &case.submission;
+        let patch = submission.patch.as_ref().map(|patch| case.dir.join(patch));
+        let is_plain = submission.kind != Kind::Hostile
+            && submission.artifact.is_none()
+            && !submission.expect.code.as_str().starts_with("patch.");
+        if let (true, Some(patch)) = (is_plain, &patch) {
+            let slug = &task.fixture.task.slug;
+            return self.agent.submit_workspace(slug, &case.name, patch, fields);
+        }
+        let mut body = fields.clone();
+        body.insert("base_ref".to_owned(), json!("main"));
+        if let Some(path) = &patch {
+            let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
+            body.insert("patch".to_owned(), json!(text));
+        }
+        self.agent.submit_by_hand(&task.id, &body)
+    }
+}
+
+/// Which miner submits each entry.
+fn whose(entries: &[Entry<'_>]) -> Vec<usize> {
+    let hostile = NAMES.len() - 1;
+    let mut honest = (0..hostile).cycle();
+    let mut one = |entry: &Entry<'_>| match entry.case.submission.kind {
+        Kind::Hostile => hostile,
+        _ => honest.next().unwrap_or(0),
+    };
+    entries.iter().map(&mut one).collect()
 }
 
 /// The honest claim nothing that they have not measured; the others, the best
@@ -154,53 +230,11 @@ impl Miners {
 fn claimed(task: &Task, kind: Kind) -> Value {
     let range = &task.metric_range;
     let bound = match task.metric_direction {
-        protocol::task::Direction::Minimize => &range.min,
-        protocol::task::Direction::Maximize => &range.max,
+        Direction::Minimize => &range.min,
+        Direction::Maximize => &range.max,
     };
     match (kind, bound) {
         (Kind::Hostile, Some(bound)) => json!({ task.metric_name.clone(): bound.value() }),
         _ => json!({}),
     }
-}
-
-impl Miner {
-    fn submit(
-        &self,
-        client: &Client,
-        task_id: &str,
-        mut body: Map<String, Value>,
-    ) -> Result<Taken> {
-        let path = format!("/api/v1/tasks/{task_id}/claim");
-        let claim = json!({"claim_description": body["summary"]}).to_string();
-        let claim = client.post(&self.key, &path, claim)?.success()?;
-        let claim_id = claim["id"].as_str().context("the claim has no id")?;
-        body.insert("claim_id".to_owned(), json!(claim_id));
-        let body = Value::Object(body).to_string();
-        let answer = client.post(&self.key, "/api/v1/submissions", body)?;
-        if answer.status != 422 && answer.body["code"] != "duplicate_submission" {
-            let made = answer.success()?;
-            let id = made["id"].as_str().context("the submission has no id")?;
-            return Ok(Taken::Pending { id: id.to_owned() });
-        }
-        let cancel = format!("/api/v1/claims/{claim_id}/cancel");
-        client.post(&self.key, &cancel, String::new())?.success()?;
-        if answer.status != 422 {
-            return Ok(Taken::Repeated);
-        }
-        Ok(Taken::Refused {
-            code: refused_code(&answer)?,
-        })
-    }
-}
-
-/// The outcome code of a refusal: what the gate of the replay would have said.
-fn refused_code(answer: &Answer) -> Result<String> {
-    let text = answer.body["detail"][0]["msg"].as_str().unwrap_or_default();
-    let (code, _) = text.split_once(':').unwrap_or((text, ""));
-    ensure!(
-        code.parse::<protocol::Code>().is_ok(),
-        "a submission was refused for another reason: {}",
-        answer.body
-    );
-    Ok(code.to_owned())
 }
