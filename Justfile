@@ -23,6 +23,11 @@ test *ARGS: (build "--tests")
 fuzz CASES="2000":
     FUZZ_CASES={{CASES}} REQUIRE_OUTSIDE_TOOLS=1 cargo test -p coordinator --test outside fuzzing -- --nocapture
 
+# Compile the contract to Wasm, and execute that in a contracts pallet: some 350 crates, minutes.
+# Needs Debian 12, from whose archive the compiler's parts for Wasm are unpacked beside the crate.
+contract-wasm:
+    cd crates/claim-contract && wasm/build.sh && cd wasm-test && cargo test --locked -- --nocapture
+
 # What must be clean before a change lands: format, lints, tests, documentation.
 check: && test
     cargo fmt --all --check
@@ -50,4 +55,5 @@ build *ARGS:
 clean:
     cargo clean
     cd crates/claim-contract && cargo clean
+    cd crates/claim-contract/wasm-test && cargo clean
     rm -rf "${REPLAY_RUNNER_STATE:-/var/lib/replay-runner}"

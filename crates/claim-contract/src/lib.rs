@@ -8,6 +8,13 @@
 //! Amounts are whole units of subnet stake (rao, 10⁻⁹), block numbers are of 12-second blocks.
 
 #![cfg_attr(not(feature = "std"), no_std, no_main)]
+#![cfg_attr(
+    not(feature = "std"),
+    allow(
+        unsafe_code,
+        reason = "the contract's two entry points are exported symbols"
+    )
+)]
 #![allow(
     clippy::cast_possible_truncation,
     clippy::missing_panics_doc,
