@@ -194,6 +194,13 @@ impl Failover {
 /// The pool has this extrinsic already.
 const ALREADY_IMPORTED: i64 = 1013;
 
+/// Whether metadata of the oldest version is asked for. The library does so when the
+/// answer that tells newer versions was lost, and keeps what it got; it would know no
+/// function of the runtime from then on. As an error it is asked for again.
+fn asks_for_old_metadata(method: &str, params: &RawValue) -> bool {
+    method == "state_call" && params.get().starts_with(r#"["Metadata_metadata","#)
+}
+
 impl RpcClientT for Failover {
     fn request_raw<'a>(
         &'a self,
@@ -207,6 +214,11 @@ impl RpcClientT for Failover {
                     RawValue::from_string("[]".to_owned()).map_err(rpcs::Error::Serialization)?
                 }
             };
+            if asks_for_old_metadata(method, &params) {
+                return Err(rpcs::Error::Client(
+                    "metadata of version 14 is not used".into(),
+                ));
+            }
             self.ask(method, &params)
                 .await
                 .map_err(|error| rpcs::Error::Client(Box::new(error)))

@@ -17,8 +17,10 @@
 
 mod at;
 mod chain;
+pub mod claims;
 mod commit;
 mod contract;
+mod emitted;
 mod endpoint;
 mod error;
 mod failover;
@@ -27,6 +29,7 @@ mod node;
 mod pinned;
 #[cfg(test)]
 mod recorded;
+mod refusal;
 mod reveal;
 mod rules;
 mod signer;
@@ -38,10 +41,12 @@ mod weights;
 pub use at::At;
 pub use chain::{Chain, FINNEY_GENESIS, Settings};
 pub use contract::{ContractCall, DryRun, Gas, Message, decode_return};
+pub use emitted::EpochPublished;
 pub use endpoint::{Endpoint, EndpointError, Plaintext};
 pub use error::ChainError;
 pub use metagraph::{Metagraph, Neuron};
 pub use pinned::PinnedCall;
+pub use refusal::Refusal;
 pub use reveal::{EpochSchedule, RevealError};
 pub use rules::SubnetRules;
 pub use submit::{ERA_BLOCKS, Signed};

@@ -101,15 +101,24 @@ impl Chain {
     /// # Errors
     /// [`ChainError::Refused`] and [`ChainError::Nodes`]: then no node has it.
     pub async fn send(&self, signed: &Signed) -> Result<(), ChainError> {
-        let params = format!(r#"["0x{}"]"#, hex::encode(&signed.bytes));
+        self.send_bytes(signed.call, &signed.bytes).await
+    }
+
+    /// Sends the [`bytes`](Signed::bytes) of an extrinsic that was signed before,
+    /// perhaps by a process that has died since.
+    ///
+    /// # Errors
+    /// Those of [`send`](Chain::send).
+    pub async fn send_bytes(&self, call: &'static str, bytes: &[u8]) -> Result<(), ChainError> {
+        let params = format!(r#"["0x{}"]"#, hex::encode(bytes));
         let params = RawValue::from_string(params).map_err(|error| ChainError::Encode {
-            call: signed.call,
+            call,
             problem: error.to_string(),
         })?;
         match self.nodes.send(&params).await? {
             Sent::Taken => Ok(()),
             Sent::Refused(error) => Err(ChainError::Refused {
-                call: signed.call,
+                call,
                 reason: explain(&error),
             }),
         }

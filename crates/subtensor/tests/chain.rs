@@ -325,6 +325,18 @@ async fn metadata_that_is_none_is_an_error() {
 }
 
 #[tokio::test]
+async fn an_answer_that_is_lost_while_metadata_is_asked_for_spoils_nothing() {
+    let node = StandIn::start(subnet()).await;
+    let chain = node.chain().await;
+    node.with(|state| state.lose_call = Some("Metadata_metadata_versions"));
+    chain.at_finalized().await.unwrap_err();
+    // Its metadata knows the runtime's functions, as only that of newer versions does.
+    let at = chain.at_finalized().await.unwrap();
+    assert!(at.metagraph(94).await.unwrap().by_uid(2).is_some());
+    node.no_surprises();
+}
+
+#[tokio::test]
 async fn sealed_weights_are_made_for_the_reveal_and_stored_as_they_were_sent() {
     let node = StandIn::start(subnet()).await;
     node.with(|state| state.rule("CommitRevealWeightsEnabled", &true));

@@ -5,17 +5,24 @@ use protocol::hotkey::Hotkey;
 
 use super::state::{OnSubmit, State, storage_key, twox64};
 
-/// The parts of a signed extrinsic.
+/// An event and its topics.
+pub(super) type Event = (Vec<u8>, Vec<[u8; 32]>);
+
+/// A signed extrinsic that was checked.
 pub(super) struct Parts {
+    pub(super) bytes: Vec<u8>,
     pub(super) signer: [u8; 32],
+    pub(super) nonce: u32,
+    /// The last block that may hold it.
+    pub(super) last_block: u64,
     pub(super) call: Vec<u8>,
 }
 
 impl State {
     /// Checks all of an extrinsic: its frame, its terms, and its signature over the
     /// payload that this chain asks for.
-    pub(super) fn check_extrinsic(&self, bytes: &[u8]) -> Result<Parts, String> {
-        let mut rest = bytes;
+    pub(super) fn check_extrinsic(&self, bytes: Vec<u8>) -> Result<Parts, String> {
+        let mut rest = &bytes[..];
         let length = Compact::<u32>::decode(&mut rest).map_err(|_| "no length")?;
         if rest.len() != usize::try_from(length.0).unwrap() {
             return Err(format!("length {} of {}", length.0, rest.len()));
@@ -29,16 +36,17 @@ impl State {
             return Err("not an sr25519 signature".to_owned());
         }
         let signature = hex::encode(rest.split_off(..64).ok_or("short")?);
-        // Mortal for 64 blocks from the newest finalized one: period 2^6, phase by 1.
+        // Mortal for 64 blocks from a finalized one, the newest that its signer knew:
+        // period 2^6, phase by 1.
         let era = rest.split_off(..2).ok_or("short")?.to_vec();
         let era_number = u64::from(u16::from_le_bytes([era[0], era[1]]));
         let (period, phase) = (2u64 << (era_number & 15), era_number >> 4);
         let birth = self.height - (self.height - phase) % period;
-        if period != 64 || birth != self.height {
+        if period != 64 || birth + self.lag < self.height {
             return Err(format!("era {era:?}: period {period}, birth {birth}"));
         }
         let nonce = Compact::<u32>::decode(&mut rest).map_err(|_| "no nonce")?;
-        if nonce.0 != self.nonce {
+        if nonce.0 > self.nonce(&signer) {
             return Err(format!("nonce {}", nonce.0));
         }
         if rest.split_off(..2) != Some(&[0, 0][..]) {
@@ -59,32 +67,32 @@ impl State {
         }
         Ok(Parts {
             signer,
+            nonce: nonce.0,
+            last_block: birth + period - 1,
             call: rest.to_vec(),
+            bytes,
         })
     }
 
-    /// Does what an extrinsic says, and gives the event that it causes.
-    pub(super) fn apply(&mut self, bytes: &[u8]) -> Vec<u8> {
-        let Ok(parts) = self.check_era_later(bytes) else {
-            return vec![0, 5];
-        };
+    /// Does what an extrinsic says, and gives the events that it causes, or the
+    /// error with which it fails.
+    pub(super) fn apply(&mut self, parts: &Parts) -> Result<Vec<Event>, [u8; 6]> {
         match parts.call.split_at_checked(2) {
-            Some((&[7, 0], arguments)) => self.set_weights(&parts.signer, arguments),
-            Some((&[7, 113], arguments)) => self.commit(&parts.signer, arguments),
+            Some((&[7, 0], arguments)) => {
+                Ok(vec![(self.set_weights(&parts.signer, arguments), vec![])])
+            }
+            Some((&[7, 113], arguments)) => {
+                Ok(vec![(self.commit(&parts.signer, arguments), vec![])])
+            }
+            Some((&[29, 6], arguments)) if self.contract.is_some() => {
+                self.call_contract(&parts.signer, arguments)
+            }
             other => {
-                self.surprises
-                    .push(format!("a call of another kind: {other:?}"));
-                vec![0, 5]
+                let surprise = format!("a call of another kind: {other:?}");
+                self.surprises.push(surprise);
+                Ok(vec![])
             }
         }
-    }
-
-    /// The parts of an extrinsic that was checked when it came.
-    fn check_era_later(&mut self, bytes: &[u8]) -> Result<Parts, String> {
-        self.height -= 1 + self.pace;
-        let parts = self.check_extrinsic(bytes);
-        self.height += 1 + self.pace;
-        parts
     }
 
     fn set_weights(&mut self, signer: &[u8; 32], mut arguments: &[u8]) -> Vec<u8> {
@@ -149,6 +157,5 @@ impl State {
         if let Some(neuron) = self.neurons.get_mut(usize::from(uid)) {
             neuron.last_update = self.height;
         }
-        self.nonce += 1;
     }
 }

@@ -10,9 +10,11 @@
     reason = "a test's own part, of which each test program uses some"
 )]
 
+mod contract;
 mod extrinsic;
 mod node;
 mod state;
+mod weather;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -24,7 +26,9 @@ use axum::http::StatusCode;
 use axum::routing::post;
 use subtensor::{Chain, Endpoint, Plaintext, Settings};
 
+pub use contract::{Contract, Emitted, Ran};
 pub use state::{Account, OnSubmit, State, storage_key};
+pub use weather::Weather;
 
 /// A running stand-in.
 pub struct StandIn {
@@ -56,6 +60,11 @@ impl StandIn {
 
     pub fn endpoint(&self) -> Endpoint {
         endpoint(self.address)
+    }
+
+    /// Its address, as another process is told of it.
+    pub fn url(&self) -> String {
+        format!("ws://{}", self.address)
     }
 
     pub async fn chain(&self) -> Chain {

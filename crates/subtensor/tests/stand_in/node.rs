@@ -5,6 +5,7 @@ use parity_scale_codec::{Compact, Encode};
 use serde_json::{Value, json};
 
 use super::state::{OnSubmit, State, storage_key};
+use super::weather::Weather;
 
 /// Answers one request.
 pub(super) fn answer(state: &mut State, body: &[u8]) -> (StatusCode, String) {
@@ -21,7 +22,12 @@ pub(super) fn answer(state: &mut State, body: &[u8]) -> (StatusCode, String) {
     };
     state.requests.push(method.to_owned());
     let result = state.call(method, params);
-    if method == "author_submitExtrinsic" && state.on_submit == OnSubmit::LoseAnswer {
+    if state.lose_call.is_some() && params.first().and_then(Value::as_str) == state.lose_call {
+        state.lose_call = None;
+        return (StatusCode::GATEWAY_TIMEOUT, String::new());
+    }
+    let is_lost = state.weather.as_mut().is_some_and(Weather::loses);
+    if is_lost || method == "author_submitExtrinsic" && state.on_submit == OnSubmit::LoseAnswer {
         return (StatusCode::GATEWAY_TIMEOUT, String::new());
     }
     let answer = match result {
@@ -66,8 +72,8 @@ impl State {
                 self.read(&unhex(text(0)), number)
             }
             ("state_call", 3) => {
-                self.number_of(text(2))?;
-                self.runtime(text(0), &unhex(text(1)))
+                let number = self.number_of(text(2))?;
+                self.runtime(text(0), &unhex(text(1)), number)
             }
             ("author_submitExtrinsic", 1) => self.submit(unhex(text(0))),
             _ => Err(self.surprise(&format!("{method} with {params:?}"))),
@@ -95,7 +101,7 @@ impl State {
         }
     }
 
-    fn runtime(&mut self, function: &str, arguments: &[u8]) -> Result<Value, Value> {
+    fn runtime(&mut self, function: &str, arguments: &[u8], at: u64) -> Result<Value, Value> {
         let bytes = match (function, arguments) {
             ("Core_version", []) => {
                 let apis: Vec<([u8; 8], u32)> = vec![([1; 8], 5)];
@@ -117,12 +123,15 @@ impl State {
                 [&[1][..], &length, &self.metadata].concat()
             }
             ("AccountNonceApi_account_nonce", account) if account.len() == 32 => {
-                self.nonce.encode()
+                self.nonce(account.try_into().unwrap()).encode()
             }
             ("NeuronInfoRuntimeApi_get_neurons_lite", netuid)
                 if netuid == self.netuid.to_le_bytes() =>
             {
                 self.neurons_lite()
+            }
+            ("ContractsApi_call", arguments) if self.contract.is_some() => {
+                self.try_contract(arguments, at)
             }
             ("ContractsApi_call", arguments) => {
                 self.contract_arguments = arguments.to_vec();
@@ -134,18 +143,29 @@ impl State {
     }
 
     fn submit(&mut self, bytes: Vec<u8>) -> Result<Value, Value> {
-        if let Err(problem) = self.check_extrinsic(&bytes) {
-            self.surprise(&format!("an extrinsic: {problem}"));
-        }
+        let invalid = |reason: &str| {
+            Err(json!({"code": 1010, "message": "Invalid Transaction", "data": reason}))
+        };
         self.submitted.push(bytes.clone());
-        if let OnSubmit::Refuse(number) = self.on_submit {
-            return Err(json!({
-                "code": 1010, "message": "Invalid Transaction", "data": format!("Custom error: {number}"),
-            }));
+        if self.pending.iter().any(|parts| parts.bytes == bytes) {
+            return Err(json!({"code": 1013, "message": "Transaction is already imported"}));
         }
         let hash = sp_crypto_hashing::blake2_256(&bytes);
+        let parts = match self.check_extrinsic(bytes) {
+            Ok(parts) if parts.nonce < self.nonce(&parts.signer) => {
+                return invalid("Transaction is outdated");
+            }
+            Ok(parts) if parts.last_block < self.height => {
+                return invalid("Transaction has an ancient birth block");
+            }
+            Ok(parts) => parts,
+            Err(problem) => return Err(self.surprise(&format!("an extrinsic: {problem}"))),
+        };
+        if let OnSubmit::Refuse(number) = self.on_submit {
+            return invalid(&format!("Custom error: {number}"));
+        }
         if self.on_submit != OnSubmit::Drop {
-            self.pending.push(bytes);
+            self.pending.push(parts);
         }
         Ok(hex(&hash).into())
     }

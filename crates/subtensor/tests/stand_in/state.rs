@@ -7,6 +7,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use parity_scale_codec::{Compact, Encode};
 use sp_crypto_hashing::{twox_64, twox_128};
 
+use super::contract::Contract;
+use super::extrinsic::Parts;
+use super::weather::{Fate, Weather};
+
 const METADATA: &[u8] = include_bytes!("../data/metadata-424.scale.gz");
 
 /// A registered neuron; its place in the list is its UID.
@@ -49,8 +53,12 @@ pub struct State {
     pub pace: u64,
     pub bodies: BTreeMap<u64, Vec<Vec<u8>>>,
     pub events: BTreeMap<u64, Vec<u8>>,
-    pub pending: Vec<Vec<u8>>,
-    pub nonce: u32,
+    pub(super) pending: Vec<Parts>,
+    /// The next nonce of each account; 7 for one that is not here.
+    pub nonces: BTreeMap<[u8; 32], u32>,
+    /// How many blocks old the newest block that a client knew may be when what it
+    /// signed comes.
+    pub lag: u64,
     pub on_submit: OnSubmit,
     pub submitted: Vec<Vec<u8>>,
     /// Unix time in seconds, which stands still so that two looks agree.
@@ -60,6 +68,12 @@ pub struct State {
     /// The answer of `ContractsApi_call`, and the arguments it was asked with.
     pub contract_answer: Vec<u8>,
     pub contract_arguments: Vec<u8>,
+    /// A contract that is executed instead.
+    pub contract: Option<Box<dyn Contract>>,
+    /// What gets lost on the way; nothing unless it is set.
+    pub weather: Option<Weather>,
+    /// A runtime function whose next call gets no answer.
+    pub lose_call: Option<&'static str>,
     pub surprises: Vec<String>,
     /// Methods that were asked for.
     pub requests: Vec<String>,
@@ -86,7 +100,8 @@ impl State {
             bodies: BTreeMap::new(),
             events: BTreeMap::new(),
             pending: Vec::new(),
-            nonce: 7,
+            nonces: BTreeMap::new(),
+            lag: 0,
             on_submit: OnSubmit::Include,
             submitted: Vec::new(),
             started_at: SystemTime::now()
@@ -96,6 +111,9 @@ impl State {
             age_seconds: 24,
             contract_answer: Vec::new(),
             contract_arguments: Vec::new(),
+            contract: None,
+            weather: None,
+            lose_call: None,
             surprises: Vec::new(),
             requests: Vec::new(),
             genesis: subtensor::FINNEY_GENESIS,
@@ -171,6 +189,11 @@ impl State {
         u16::try_from(place).ok()
     }
 
+    /// The next nonce of an account.
+    pub(super) fn nonce(&self, account: &[u8; 32]) -> u32 {
+        self.nonces.get(account).copied().unwrap_or(7)
+    }
+
     /// Makes a block of what is pending, and the empty ones of the pace.
     pub(super) fn advance(&mut self) {
         self.height += self.pace;
@@ -179,18 +202,38 @@ impl State {
         }
         self.height += 1;
         let mut body = vec![TIMESTAMP_SET.to_vec()];
-        let mut events = vec![record(0, &SUCCESS)];
-        for extrinsic in std::mem::take(&mut self.pending) {
-            let index = u32::try_from(body.len()).unwrap();
-            if let OnSubmit::Fail(error) = self.on_submit {
-                let failed = [&[0, 1, 3, 7, error, 0, 0, 0][..], &[0, 0, 0, 0]].concat();
-                events.push(record(index, &failed));
-            } else {
-                let caused = self.apply(&extrinsic);
-                events.push(record(index, &caused));
-                events.push(record(index, &SUCCESS));
+        let mut events = vec![record(0, &SUCCESS, &[])];
+        for parts in std::mem::take(&mut self.pending) {
+            match self.weather.as_mut().map_or(Fate::Included, Weather::fate) {
+                Fate::Included => {}
+                Fate::Waiting => {
+                    self.pending.push(parts);
+                    continue;
+                }
+                Fate::Forgotten => continue,
             }
-            body.push(extrinsic);
+            if self.height > parts.last_block || parts.nonce != self.nonce(&parts.signer) {
+                continue;
+            }
+            let index = u32::try_from(body.len()).unwrap();
+            self.nonces.insert(parts.signer, parts.nonce + 1);
+            let outcome = match self.on_submit {
+                OnSubmit::Fail(error) => Err([3, 7, error, 0, 0, 0]),
+                _ => self.apply(&parts),
+            };
+            match outcome {
+                Ok(caused) => {
+                    for (event, topics) in caused {
+                        events.push(record(index, &event, &topics));
+                    }
+                    events.push(record(index, &SUCCESS, &[]));
+                }
+                Err(error) => {
+                    let failed = [&[0, 1][..], &error, &[0, 0, 0, 0]].concat();
+                    events.push(record(index, &failed, &[]));
+                }
+            }
+            body.push(parts.bytes);
         }
         let count = Compact(u32::try_from(events.len()).unwrap()).encode();
         self.events
@@ -204,9 +247,15 @@ const SUCCESS: [u8; 6] = [0, 0, 0, 0, 0, 0];
 /// An inherent such as every block begins with.
 const TIMESTAMP_SET: [u8; 6] = [5 << 2, 4, 2, 0, 1 << 2, 0];
 
-/// An event of extrinsic number `index`, without topics.
-fn record(index: u32, event: &[u8]) -> Vec<u8> {
-    [&[0][..], &index.to_le_bytes(), event, &[0]].concat()
+/// An event of extrinsic number `index`.
+fn record(index: u32, event: &[u8], topics: &[[u8; 32]]) -> Vec<u8> {
+    [
+        &[0][..],
+        &index.to_le_bytes(),
+        event,
+        &topics.to_vec().encode(),
+    ]
+    .concat()
 }
 
 /// The key of a value, computed by hand: the metadata's own is what is tested.
