@@ -21,13 +21,12 @@ CREATE TABLE recipients (
 
 CREATE TABLE epochs (
     epoch             BIGINT PRIMARY KEY,
-    state             TEXT NOT NULL CHECK (state IN ('frozen', 'built', 'published')),
+    state             TEXT NOT NULL CHECK (state IN ('frozen', 'built', 'published', 'void')),
     contract          TEXT NOT NULL,
     budget_rao        TEXT NOT NULL,
     snapshot_sha256   TEXT NOT NULL,
     recipients_sha256 TEXT NOT NULL,
     previous_sha256   TEXT,
-    claimed_sha256    TEXT,
     frozen_at         BIGINT NOT NULL,
     -- The epoch file, once it is built.
     file_sha256       TEXT
@@ -43,9 +42,10 @@ CREATE TABLE deliveries (
     done_at_block     BIGINT
 );
 
--- What a verifier found.
+-- What a verifier found. Epochs have 20 digits: whoever publishes may choose numbers
+-- that fit into no BIGINT.
 CREATE TABLE checks (
-    epoch           BIGINT PRIMARY KEY,
+    epoch           TEXT PRIMARY KEY,
     verdict         TEXT NOT NULL CHECK (verdict IN ('right', 'wrong')),
     file_sha256     TEXT,
     evidence_sha256 TEXT

@@ -10,7 +10,7 @@ use crate::Rao;
 use crate::blobs::{BlobError, Blobs};
 use crate::epoch::{EpochError, EpochFile, FileError, Given, Recipients, compute};
 use crate::ledger::{BalanceError, Shares, SnapshotError};
-use crate::store::{EpochRow, Frozen, State, Store, StoreError};
+use crate::store::{EpochRow, Frozen, State, Store, StoreError, standing};
 
 /// What an operator chooses for an epoch.
 #[derive(Debug, Clone)]
@@ -23,8 +23,6 @@ pub struct Order {
     pub budget_rao: Rao,
     /// The bytes of the reward snapshot.
     pub snapshot: Vec<u8>,
-    /// The bytes of what was claimed before.
-    pub claimed: Option<Vec<u8>>,
 }
 
 /// Why no epoch is built.
@@ -66,11 +64,6 @@ pub async fn build(store: &Store, blobs: &Blobs, order: &Order) -> Result<EpochF
         budget_rao: order.budget_rao,
         snapshot_sha256: blobs.put(&order.snapshot)?,
         previous_sha256: previous,
-        claimed_sha256: order
-            .claimed
-            .as_deref()
-            .map(|it| blobs.put(it))
-            .transpose()?,
     };
     let earned = earned(&order.snapshot, previous_bytes.as_deref())?;
     let keep = |mappings| -> Result<_, BuildError> {
@@ -106,7 +99,6 @@ pub async fn finish(store: &Store, blobs: &Blobs, epoch: u64) -> Result<EpochFil
 fn from_row(blobs: &Blobs, row: &EpochRow) -> Result<EpochFile, BuildError> {
     let get = |digest: Sha256Digest| blobs.get(digest);
     let previous = row.frozen.previous_sha256.map(get).transpose()?;
-    let claimed = row.frozen.claimed_sha256.map(get).transpose()?;
     Ok(compute(&Given {
         epoch: row.epoch,
         contract: row.frozen.contract,
@@ -114,11 +106,10 @@ fn from_row(blobs: &Blobs, row: &EpochRow) -> Result<EpochFile, BuildError> {
         snapshot: &get(row.frozen.snapshot_sha256)?,
         recipients: &get(row.recipients_sha256)?,
         previous: previous.as_deref(),
-        claimed: claimed.as_deref(),
     })?)
 }
 
-/// The newest epoch file, on which the next epoch stands.
+/// The newest epoch file that was not struck down, on which the next epoch stands.
 async fn previous(store: &Store, epoch: u64) -> Result<Option<Sha256Digest>, BuildError> {
     let epochs = store.epochs().await?;
     let Some(newest) = epochs.last() else {
@@ -131,7 +122,7 @@ async fn previous(store: &Store, epoch: u64) -> Result<Option<Sha256Digest>, Bui
         );
         return Err(StoreError::Order { epoch, why }.into());
     }
-    Ok(newest.file_sha256)
+    Ok(standing(&epochs).and_then(|row| row.file_sha256))
 }
 
 /// Whose mappings the epoch needs: nobody can make it larger by naming

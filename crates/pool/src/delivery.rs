@@ -39,6 +39,9 @@ pub enum DeliveryError {
         /// What is published.
         there: String,
     },
+    /// The number was struck down, with our root or another: it is spent.
+    #[error("epoch {0} was struck down on the chain; its number is spent")]
+    StruckDown(u64),
     /// A challenge of what is not there.
     #[error("epoch {0} is not on the chain, so it cannot be challenged")]
     NotPublished(u64),
@@ -73,7 +76,10 @@ impl Call {
         match (self, there) {
             (Self::PublishEpoch { .. }, None) => Ok(false),
             (Self::ChallengeEpoch { epoch, .. }, None) => Err(DeliveryError::NotPublished(*epoch)),
-            (Self::ChallengeEpoch { .. }, Some(there)) => Ok(there.is_disputed),
+            (Self::ChallengeEpoch { .. }, Some(there)) => Ok(there.is_disputed || there.is_void),
+            (Self::PublishEpoch { epoch, .. }, Some(there)) if there.is_void => {
+                Err(DeliveryError::StruckDown(*epoch))
+            }
             (
                 Self::PublishEpoch {
                     epoch,

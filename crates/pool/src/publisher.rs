@@ -7,7 +7,7 @@ use crate::blobs::{BlobError, Blobs};
 use crate::chain::{Call, Chain};
 use crate::delivery::{DeliveryError, Progress, advance};
 use crate::epoch::{EpochFile, FileError};
-use crate::store::{EpochRow, State, Store, StoreError};
+use crate::store::{EpochRow, State, Store, StoreError, standing};
 
 /// The publisher's name among the pool's processes.
 pub const NAME: &str = "publisher";
@@ -36,6 +36,8 @@ pub enum Step {
     Waiting(u64),
     /// The chain has this epoch for good.
     Published(u64),
+    /// This epoch was struck down: the next one stands on the one before it.
+    StruckDown(u64),
 }
 
 /// Why an epoch is not published.
@@ -54,6 +56,23 @@ pub enum PublishError {
     /// The epoch file is unreadable.
     #[error(transparent)]
     File(#[from] FileError),
+    /// The epoch before it was struck down after this one was built.
+    #[error(
+        "epoch {0} stands on an epoch that was struck down; take it back (`pool epoch thaw {0}`) and build it again"
+    )]
+    Baseless(u64),
+    /// The epoch is for another contract: nobody could ever claim from it.
+    #[error(
+        "epoch {epoch} was built for the contract {built}, and this publisher serves {served}; nothing is sent"
+    )]
+    Contract {
+        /// Which epoch.
+        epoch: u64,
+        /// Its contract.
+        built: Address,
+        /// The one of the options.
+        served: Address,
+    },
 }
 
 impl<C: Chain> Publisher<C> {
@@ -65,23 +84,67 @@ impl<C: Chain> Publisher<C> {
         let account = self.account.to_string();
         self.store.seen(NAME, Some(&account)).await?;
         let epochs = self.store.epochs().await?;
-        let next = epochs.iter().find(|row| row.state != State::Published);
+        if let Some(epoch) = self.struck_down(&epochs).await? {
+            self.store.set_void(epoch).await?;
+            return Ok(Step::StruckDown(epoch));
+        }
+        let next = epochs
+            .iter()
+            .position(|row| matches!(row.state, State::Frozen | State::Built));
+        let (before, next) = (
+            &epochs[..next.unwrap_or(0)],
+            next.map(|place| &epochs[place]),
+        );
         // An epoch after one that is still being built waits for it.
         let Some((row, file)) = next.and_then(|row| row.file_sha256.map(|file| (row, file))) else {
             return Ok(Step::Idle);
         };
-        let call = self.call(row, file)?;
-        match advance(&self.store, &self.chain, &call).await? {
-            Progress::Waiting => Ok(Step::Waiting(row.epoch)),
-            Progress::Done => {
+        let call = self.call(row, file, before)?;
+        match advance(&self.store, &self.chain, &call).await {
+            Ok(Progress::Waiting) => Ok(Step::Waiting(row.epoch)),
+            Err(DeliveryError::StruckDown(epoch)) => {
+                self.store.set_void(epoch).await?;
+                Ok(Step::StruckDown(epoch))
+            }
+            Err(error) => Err(error.into()),
+            Ok(Progress::Done) => {
                 self.store.set_published(row.epoch).await?;
                 Ok(Step::Published(row.epoch))
             }
         }
     }
 
-    fn call(&self, row: &EpochRow, digest: Sha256Digest) -> Result<Call, PublishError> {
+    /// The newest epoch that the chain had for good, if it was struck down since.
+    /// Those before it were settled when it was published.
+    async fn struck_down(&self, epochs: &[EpochRow]) -> Result<Option<u64>, DeliveryError> {
+        let mut published = epochs.iter().rev();
+        let Some(row) = published.find(|row| row.state == State::Published) else {
+            return Ok(None);
+        };
+        let there = self.chain.epoch(row.epoch).await?.epoch;
+        let is_void = there.is_some_and(|published| published.is_void);
+        Ok(is_void.then_some(row.epoch))
+    }
+
+    fn call(
+        &self,
+        row: &EpochRow,
+        digest: Sha256Digest,
+        before: &[EpochRow],
+    ) -> Result<Call, PublishError> {
         let file = EpochFile::parse(&self.blobs.get(digest)?)?;
+        let standing = standing(before).and_then(|row| row.file_sha256);
+        if file.inputs.previous_sha256 != standing {
+            return Err(PublishError::Baseless(row.epoch));
+        }
+        let served = self.chain.contract();
+        if file.contract != served {
+            return Err(PublishError::Contract {
+                epoch: row.epoch,
+                built: file.contract,
+                served,
+            });
+        }
         Ok(Call::PublishEpoch {
             epoch: row.epoch,
             root: file.root,

@@ -2,6 +2,8 @@
 //! challenges one that does not follow from them. Anybody can run it: it believes
 //! nothing but the chain and the documents whose digests it checks.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use protocol::Sha256Digest;
 use protocol::claims::MerkleHash;
 use reqwest::Url;
@@ -11,7 +13,7 @@ use crate::blobs::{BlobError, Blobs};
 use crate::chain::{Call, Chain, ChainError, Published};
 use crate::delivery::{DeliveryError, Progress, advance};
 use crate::download::{DownloadError, Downloader};
-use crate::epoch::{EpochFile, FileError};
+use crate::epoch::{EpochFile, FileError, LARGEST_LEAP};
 use crate::store::{Check, Store, StoreError, Verdict};
 use crate::verify::{VerifyError, one};
 
@@ -37,6 +39,9 @@ pub struct Verifier<C> {
     pub downloader: Downloader,
     /// Whether it challenges.
     pub role: Role,
+    /// How far the numbers without a finding are known to have no epoch; 0 to begin
+    /// with. The contract never fills a number below its newest.
+    pub passed: AtomicU64,
 }
 
 /// What a step did.
@@ -115,14 +120,39 @@ impl<C: Chain> Verifier<C> {
         let Some(latest) = self.chain.latest_epoch().await? else {
             return Ok(Step::Idle);
         };
-        let after = checks.last().map_or(0, |check| check.epoch + 1);
-        for epoch in after..=latest {
-            // The contract's owner may leave numbers out.
-            if let Some(published) = self.chain.epoch(epoch).await?.epoch {
-                return self.check(epoch, &published, standing(&checks)).await;
+        let last = checks.last().map(|check| check.epoch);
+        if last >= Some(latest) {
+            return Ok(Step::Idle);
+        }
+        let first = last.map_or(0, |last| last.saturating_add(1));
+        let first = first.max(self.passed.load(Ordering::Relaxed));
+        let farthest = last.unwrap_or(0).saturating_add(LARGEST_LEAP);
+        for epoch in first..=latest.min(farthest) {
+            // Numbers may be left out; what was struck down needs no judge any more.
+            let published = self.chain.epoch(epoch).await?.epoch;
+            if let Some(published) = published.filter(|published| !published.is_void) {
+                let before = self.standing(&checks).await?;
+                return self.check(epoch, &published, before).await;
+            }
+            if epoch < latest {
+                self.passed
+                    .store(epoch.saturating_add(1), Ordering::Relaxed);
             }
         }
-        Ok(Step::Idle)
+        if latest <= farthest {
+            return Ok(Step::Idle);
+        }
+        // To look at every number up to one far away would take until its claims are
+        // open. It follows from no inputs, since none allow the leap.
+        let Some(published) = self.chain.epoch(latest).await?.epoch else {
+            return Ok(Step::Idle);
+        };
+        let uri = self.chain.uri(latest, &published).await?;
+        let problem = format!(
+            "its number is more than {LARGEST_LEAP} above {}, the last one before it",
+            last.unwrap_or(0)
+        );
+        self.wrong(latest, &published, uri, None, problem).await
     }
 
     /// Goes on with the oldest challenge that is not on the chain yet.
@@ -142,14 +172,19 @@ impl<C: Chain> Verifier<C> {
             if delivery.done_at_block.is_some() {
                 continue;
             }
-            match advance(&self.store, &self.chain, &call).await? {
-                Progress::Waiting => {
+            match advance(&self.store, &self.chain, &call).await {
+                Ok(Progress::Waiting) => {
                     return Ok(Some(Step::Wrong {
                         epoch: check.epoch,
                         evidence,
                     }));
                 }
-                Progress::Done => return Ok(Some(Step::Challenged(check.epoch))),
+                Ok(Progress::Done) => return Ok(Some(Step::Challenged(check.epoch))),
+                // The window may be over: that must not keep later epochs unchecked.
+                Err(DeliveryError::Chain(ChainError::Refused(why))) => {
+                    tracing::error!(epoch = check.epoch, why, "a wrong epoch stays unchallenged");
+                }
+                Err(error) => return Err(error.into()),
             }
         }
         Ok(None)
@@ -166,7 +201,8 @@ impl<C: Chain> Verifier<C> {
             claims_open_at: published.claims_open_at,
             source,
         };
-        let (file, problem) = match place(&published.uri) {
+        let uri = self.chain.uri(epoch, published).await?;
+        let (file, problem) = match place(&uri) {
             None => (
                 None,
                 Some("the uri names no document by its digest".to_owned()),
@@ -187,7 +223,19 @@ impl<C: Chain> Verifier<C> {
             self.store.add_check(check).await?;
             return Ok(Step::Right(epoch));
         };
-        let evidence = self.keep_evidence(epoch, published, file, problem)?;
+        self.wrong(epoch, published, uri, file, problem).await
+    }
+
+    /// Keeps the evidence against an epoch, and that it is wrong.
+    async fn wrong(
+        &self,
+        epoch: u64,
+        published: &Published,
+        uri: String,
+        file: Option<Sha256Digest>,
+        problem: String,
+    ) -> Result<Step, WatchError> {
+        let evidence = self.keep_evidence(epoch, published, uri, file, problem)?;
         let check = Check {
             epoch,
             verdict: Verdict::Wrong,
@@ -196,6 +244,22 @@ impl<C: Chain> Verifier<C> {
         };
         self.store.add_check(check).await?;
         Ok(Step::Wrong { epoch, evidence })
+    }
+
+    /// The file of the newest epoch that was right, and was not struck down for all
+    /// that.
+    async fn standing(&self, checks: &[Check]) -> Result<Option<Sha256Digest>, ChainError> {
+        let right = checks
+            .iter()
+            .rev()
+            .filter(|one| one.verdict == Verdict::Right);
+        for check in right {
+            let there = self.chain.epoch(check.epoch).await?.epoch;
+            if there.is_some_and(|published| !published.is_void) {
+                return Ok(check.file_sha256);
+            }
+        }
+        Ok(None)
     }
 
     /// The epoch file and everything that it names.
@@ -211,8 +275,7 @@ impl<C: Chain> Verifier<C> {
         if let Ok(file) = EpochFile::parse(&bytes) {
             get(file.inputs.snapshot_sha256).await?;
             get(file.inputs.recipients_sha256).await?;
-            let others = [file.inputs.previous_sha256, file.inputs.claimed_sha256];
-            for digest in others.into_iter().flatten() {
+            if let Some(digest) = file.inputs.previous_sha256 {
                 get(digest).await?;
             }
         }
@@ -246,6 +309,13 @@ impl<C: Chain> Verifier<C> {
                 file.epoch, file.root, file.num_of_leaves, file.total_rao
             )));
         }
+        let contract = self.chain.contract();
+        if file.contract != contract {
+            return Ok(Some(format!(
+                "the file is for the contract {}, and it is published by {contract}",
+                file.contract
+            )));
+        }
         // An epoch must stand on the last right one, or what was earned could be
         // rewritten.
         Ok((file.inputs.previous_sha256 != before).then(|| {
@@ -264,6 +334,7 @@ impl<C: Chain> Verifier<C> {
         &self,
         epoch: u64,
         published: &Published,
+        uri: String,
         file_sha256: Option<Sha256Digest>,
         problem: String,
     ) -> Result<Sha256Digest, BlobError> {
@@ -273,7 +344,7 @@ impl<C: Chain> Verifier<C> {
             published_root: published.root,
             published_num_of_leaves: published.num_of_leaves,
             published_total_rao: published.total_rao,
-            uri: published.uri.clone(),
+            uri,
             file_sha256,
             problem,
         };
@@ -281,15 +352,6 @@ impl<C: Chain> Verifier<C> {
         self.blobs
             .put(&bytes.expect("strings and numbers are always JSON"))
     }
-}
-
-/// The file of the newest epoch that was right.
-fn standing(checks: &[Check]) -> Option<Sha256Digest> {
-    let mut right = checks
-        .iter()
-        .rev()
-        .filter(|one| one.verdict == Verdict::Right);
-    right.find_map(|check| check.file_sha256)
 }
 
 /// An error as evidence: without anything that differs between machines.

@@ -88,7 +88,6 @@ pub fn one(blobs: &Blobs, bytes: &[u8]) -> Result<(EpochFile, Option<Vec<u8>>), 
     let snapshot = get(file.inputs.snapshot_sha256)?;
     let recipients = get(file.inputs.recipients_sha256)?;
     let previous = file.inputs.previous_sha256.map(get).transpose()?;
-    let claimed = file.inputs.claimed_sha256.map(get).transpose()?;
     let recomputed = compute(&Given {
         epoch,
         contract: file.contract,
@@ -96,7 +95,6 @@ pub fn one(blobs: &Blobs, bytes: &[u8]) -> Result<(EpochFile, Option<Vec<u8>>), 
         snapshot: &snapshot,
         recipients: &recipients,
         previous: previous.as_deref(),
-        claimed: claimed.as_deref(),
     });
     let recomputed = recomputed.map_err(|source| VerifyError::Impossible { epoch, source })?;
     match difference(&file, &recomputed) {

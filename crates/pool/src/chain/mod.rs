@@ -1,22 +1,36 @@
-//! What the publisher and the verifier need of the chain (`CHAIN.md` §1). The
-//! implementation that speaks to a real one belongs to the crate that speaks to
-//! the chain for all of us; none is built in here, and nothing pretends to be one.
+//! What the publisher and the verifier need of the chain. [`Live`] speaks to a real
+//! one.
+
+mod live;
 
 use std::future::Future;
 
 use protocol::claims::MerkleHash;
+use protocol::ss58::Address;
 use serde::{Deserialize, Serialize};
 
 use crate::Rao;
 
+pub use live::Live;
+
 /// The claim contract on a chain, seen by one account.
 pub trait Chain: Send + Sync {
+    /// The contract's address.
+    fn contract(&self) -> Address;
+
     /// The newest published epoch in finalized state.
     fn latest_epoch(&self) -> impl Future<Output = Result<Option<u64>, ChainError>> + Send;
 
     /// An epoch in finalized state, and the block of that state: one reading, so
     /// that what is not there at that block was not included before it.
     fn epoch(&self, epoch: u64) -> impl Future<Output = Result<Seen, ChainError>> + Send;
+
+    /// Where the file of a published epoch is, as its publisher said.
+    fn uri(
+        &self,
+        epoch: u64,
+        published: &Published,
+    ) -> impl Future<Output = Result<String, ChainError>> + Send;
 
     /// Signs a transaction of this call that can be included for a bounded number
     /// of blocks only. A call that the contract would refuse is refused here, by a
@@ -40,7 +54,7 @@ pub enum Call {
         root: MerkleHash,
         /// How many leaves it has.
         num_of_leaves: u32,
-        /// The most that it can pay.
+        /// The sum of its leaves.
         total_rao: Rao,
         /// Where its epoch file is; ends with the file's digest.
         uri: String,
@@ -61,12 +75,12 @@ pub struct Published {
     pub root: MerkleHash,
     /// How many leaves it has.
     pub num_of_leaves: u32,
-    /// The most that it can pay.
+    /// The sum of its leaves.
     pub total_rao: Rao,
-    /// Where its epoch file is, as the event says.
-    pub uri: String,
     /// Whether it is challenged, and claims are closed.
     pub is_disputed: bool,
+    /// Whether it was struck down, and can never be claimed.
+    pub is_void: bool,
     /// The block from which it can be claimed.
     pub claims_open_at: u64,
 }
@@ -99,4 +113,12 @@ pub enum ChainError {
     /// The contract or the chain would refuse the call.
     #[error("the chain refuses: {0}")]
     Refused(String),
+    /// The block on which an epoch was published tells nothing of it.
+    #[error("where the file of epoch {epoch} is cannot be told: {problem}")]
+    NoUri {
+        /// Which epoch.
+        epoch: u64,
+        /// Why not, and what helps.
+        problem: String,
+    },
 }

@@ -1,6 +1,6 @@
 //! `pool epoch`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
@@ -41,10 +41,6 @@ pub(super) struct Build {
     /// What is divided among the snapshot's miners, in rao.
     #[arg(long)]
     budget_rao: Rao,
-    /// What the contract has paid before, as a pool-claimed-v1 document. Without
-    /// it the epoch declares everything that was ever earned.
-    #[arg(long)]
-    claimed: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -105,7 +101,6 @@ async fn order(options: &Build) -> anyhow::Result<Order> {
         contract: options.contract,
         budget_rao: options.budget_rao,
         snapshot,
-        claimed: options.claimed.as_deref().map(read).transpose()?,
     })
 }
 
@@ -135,7 +130,7 @@ fn print(file: &EpochFile, blobs: &Blobs) {
     println!("  root        {}", file.root);
     println!("  leaves      {}", file.num_of_leaves);
     println!("  budget      {} rao", file.budget_rao);
-    println!("  can pay     {} rao", file.total_rao);
+    println!("  total       {} rao", file.total_rao);
     println!("  contract    {}", file.contract);
     println!("  file        {}", blobs.path(file.digest()).display());
     if !file.unassigned.is_empty() {

@@ -1,8 +1,12 @@
-//! `serve`, `epoch`, `verify`, `publish`, `watch` and `openapi`.
+//! The commands, and the options that they share.
 
+mod chain;
 mod epoch;
+mod publish;
+mod rounds;
 mod serve;
 mod verify;
+mod watch;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -29,10 +33,15 @@ enum Command {
     ///
     /// Exit status: 0 it follows from its inputs, 3 it does not, 1 undecided.
     Verify(verify::Options),
-    /// Put built epochs on the chain. Needs a chain connection.
-    Publish,
-    /// Check published epochs, and challenge wrong ones. Needs a chain connection.
-    Watch,
+    /// Put built epochs on the chain, one after another.
+    ///
+    /// Signs with the wallet's hotkey, which has to be the contract's gate.
+    Publish(publish::Options),
+    /// Check every published epoch, and challenge wrong ones.
+    ///
+    /// Keeps its findings in a database of its own. Exit status of --once: 0 all are
+    /// right, 3 one is wrong, 1 undecided.
+    Watch(watch::Options),
     /// Print the OpenAPI document.
     Openapi,
 }
@@ -53,6 +62,17 @@ struct Place {
     data: PathBuf,
 }
 
+/// Writes what happens to standard error; `RUST_LOG` says how much.
+fn log() {
+    tracing_subscriber::fmt()
+        .with_env_filter(
+            tracing_subscriber::EnvFilter::try_from_default_env()
+                .unwrap_or_else(|_| "info,sqlx=warn".into()),
+        )
+        .with_writer(std::io::stderr)
+        .init();
+}
+
 impl Place {
     async fn open(&self) -> anyhow::Result<(Store, Blobs)> {
         let store = Store::open(&self.database).await?;
@@ -67,10 +87,8 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Serve(options) => serve::run(options).await?,
             Command::Epoch(command) => epoch::run(command).await?,
             Command::Verify(options) => return verify::run(&options),
-            Command::Publish | Command::Watch => anyhow::bail!(
-                "no chain is configured: this build has no chain connection, so nothing can be published or challenged; \
-                 `pool epoch build` and `pool verify` work without one"
-            ),
+            Command::Publish(options) => publish::run(options).await?,
+            Command::Watch(options) => return watch::run(options).await,
             Command::Openapi => {
                 println!("{}", pool::routes::document().to_pretty_json()?);
             }

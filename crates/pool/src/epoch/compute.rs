@@ -4,7 +4,6 @@
 use protocol::Sha256Digest;
 use protocol::ss58::Address;
 
-use super::claimed::{Claimed, ClaimedError};
 use super::file::{Balance, Content, Entry, EpochFile, FileError, Inputs};
 use super::recipients::{Recipients, RecipientsError};
 use crate::Rao;
@@ -26,9 +25,11 @@ pub struct Given<'a> {
     pub recipients: &'a [u8],
     /// The bytes of the epoch file before.
     pub previous: Option<&'a [u8]>,
-    /// The bytes of what was claimed before.
-    pub claimed: Option<&'a [u8]>,
 }
+
+/// By how much an epoch's number may be above the one before it, or above 0.
+/// Whoever watches the contract has to find each epoch by its number.
+pub const LARGEST_LEAP: u64 = 1_000;
 
 /// Why no epoch follows.
 #[derive(Debug, thiserror::Error)]
@@ -40,9 +41,6 @@ pub enum EpochError {
     /// The mappings are refused.
     #[error(transparent)]
     Recipients(#[from] RecipientsError),
-    /// What was claimed is refused.
-    #[error(transparent)]
-    Claimed(#[from] ClaimedError),
     /// The epoch before is unreadable.
     #[error("the previous epoch: {0}")]
     Previous(#[from] FileError),
@@ -58,6 +56,16 @@ pub enum EpochError {
         /// Its number.
         epoch: u64,
         /// The number before.
+        previous: u64,
+    },
+    /// Nobody would find it.
+    #[error(
+        "epoch {epoch} is more than {LARGEST_LEAP} above {previous}, the one before it; number the epochs one after another"
+    )]
+    Leap {
+        /// Its number.
+        epoch: u64,
+        /// The number before, or 0.
         previous: u64,
     },
     /// Cumulative amounts are by contract.
@@ -80,7 +88,6 @@ pub enum EpochError {
 pub fn compute(given: &Given<'_>) -> Result<EpochFile, EpochError> {
     let shares = Shares::parse(given.snapshot)?;
     let recipients = Recipients::parse(given.recipients)?;
-    let claimed = given.claimed.map(Claimed::parse).transpose()?;
     let mut balances = balances_before(given)?;
     balances.credit(&shares, given.budget_rao)?;
     let mut leaves = Vec::new();
@@ -98,13 +105,12 @@ pub fn compute(given: &Given<'_>) -> Result<EpochFile, EpochError> {
     let content = Content {
         epoch: given.epoch,
         contract: given.contract,
-        total_rao: total(&leaves, &claimed.unwrap_or_default())?,
+        total_rao: total(&leaves)?,
         budget_rao: given.budget_rao,
         inputs: Inputs {
             snapshot_sha256: Sha256Digest::of(given.snapshot),
             recipients_sha256: Sha256Digest::of(given.recipients),
             previous_sha256: given.previous.map(Sha256Digest::of),
-            claimed_sha256: given.claimed.map(Sha256Digest::of),
         },
         leaves,
         unassigned,
@@ -114,6 +120,7 @@ pub fn compute(given: &Given<'_>) -> Result<EpochFile, EpochError> {
 
 fn balances_before(given: &Given<'_>) -> Result<Balances, EpochError> {
     let Some(bytes) = given.previous else {
+        not_too_far(given.epoch, 0)?;
         return Ok(Balances::default());
     };
     let previous = EpochFile::parse(bytes)?;
@@ -123,6 +130,7 @@ fn balances_before(given: &Given<'_>) -> Result<Balances, EpochError> {
             previous: previous.epoch,
         });
     }
+    not_too_far(given.epoch, previous.epoch)?;
     if previous.contract != given.contract {
         return Err(EpochError::Contract {
             contract: given.contract,
@@ -132,9 +140,15 @@ fn balances_before(given: &Given<'_>) -> Result<Balances, EpochError> {
     Ok(previous.balances()?)
 }
 
-fn total(leaves: &[Entry], claimed: &Claimed) -> Result<Rao, EpochError> {
+fn not_too_far(epoch: u64, previous: u64) -> Result<(), EpochError> {
+    if epoch.saturating_sub(previous) > LARGEST_LEAP {
+        return Err(EpochError::Leap { epoch, previous });
+    }
+    Ok(())
+}
+
+fn total(leaves: &[Entry]) -> Result<Rao, EpochError> {
     leaves.iter().try_fold(Rao(0), |sum, leaf| {
-        let left = claimed.left_of(leaf.hotkey, leaf.amount_rao)?;
-        sum.checked_add(left).ok_or(EpochError::Total)
+        sum.checked_add(leaf.amount_rao).ok_or(EpochError::Total)
     })
 }

@@ -26,8 +26,8 @@ pub struct EpochFile {
     pub root: MerkleHash,
     /// How many leaves it has.
     pub num_of_leaves: u32,
-    /// The most that this epoch's leaves can still be paid: all of their amounts
-    /// less what was known to be claimed.
+    /// The sum of its leaves: what the contract declares with the epoch, and pays
+    /// less what it has paid before.
     pub total_rao: Rao,
     /// What this epoch added to all balances together.
     pub budget_rao: Rao,
@@ -50,8 +50,6 @@ pub struct Inputs {
     pub recipients_sha256: Sha256Digest,
     /// The epoch file before this one, unless it is the first.
     pub previous_sha256: Option<Sha256Digest>,
-    /// What was claimed before, if `total_rao` takes that into account.
-    pub claimed_sha256: Option<Sha256Digest>,
 }
 
 /// A leaf.

@@ -1,12 +1,10 @@
 //! An epoch: what it is made of, what it says, and how the one follows from the
 //! other.
 
-mod claimed;
 mod compute;
 mod file;
 mod recipients;
 
-pub use claimed::{Claimed, ClaimedError};
-pub use compute::{EpochError, Given, compute};
+pub use compute::{EpochError, Given, LARGEST_LEAP, compute};
 pub use file::{Balance, Entry, EpochFile, FileError, Inputs};
 pub use recipients::{Recipients, RecipientsError};

@@ -142,7 +142,7 @@ pub(super) async fn default_claim(
 
 async fn built(app: &App) -> ApiResult<Vec<EpochRow>> {
     let mut rows = app.store.epochs().await?;
-    rows.retain(|row| row.state > EpochState::Frozen);
+    rows.retain(|row| row.state.is_served());
     Ok(rows)
 }
 
@@ -162,8 +162,7 @@ async fn row_of(app: &App, id: &str) -> ApiResult<EpochRow> {
     let none = || ApiError::not_found("no_such_epoch", format!("no epoch {id:.40}"));
     let number: u64 = id.parse().map_err(|_| none())?;
     let row = app.store.epoch(number).await?;
-    row.filter(|row| row.state > EpochState::Frozen)
-        .ok_or_else(none)
+    row.filter(|row| row.state.is_served()).ok_or_else(none)
 }
 
 async fn load(app: &App, row: &EpochRow) -> ApiResult<Arc<ServedEpoch>> {

@@ -3,7 +3,7 @@
 use protocol::Sha256Digest;
 use sqlx::Row as _;
 
-use super::{Store, StoreError, column, number, read};
+use super::{Store, StoreError, read};
 
 /// Whether an epoch follows from its inputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +44,7 @@ impl Store {
             };
             let verdict: String = row.try_get("verdict")?;
             checks.push(Check {
-                epoch: number("epoch", row.try_get("epoch")?)?,
+                epoch: read("epoch", &row.try_get::<String, _>("epoch")?)?,
                 verdict: if verdict == "right" {
                     Verdict::Right
                 } else {
@@ -70,7 +70,7 @@ impl Store {
             "INSERT INTO checks (epoch, verdict, file_sha256, evidence_sha256) \
              VALUES ($1, $2, $3, $4) ON CONFLICT (epoch) DO NOTHING",
         )
-        .bind(column("epoch", check.epoch)?)
+        .bind(format!("{:020}", check.epoch))
         .bind(verdict)
         .bind(check.file_sha256.map(|digest| digest.to_string()))
         .bind(check.evidence_sha256.map(|digest| digest.to_string()))

@@ -12,7 +12,7 @@ use super::{Store, StoreError, column, now, number, read};
 use crate::Rao;
 
 /// How far an epoch is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
     /// Its inputs are fixed.
     Frozen,
@@ -20,6 +20,15 @@ pub enum State {
     Built,
     /// The chain has its root for good.
     Published,
+    /// Its number was struck down on the chain: nobody can ever claim from it.
+    Void,
+}
+
+impl State {
+    /// Whether claim packages of it are handed out.
+    pub fn is_served(self) -> bool {
+        matches!(self, Self::Built | Self::Published)
+    }
 }
 
 /// An epoch as the database has it.
@@ -50,8 +59,6 @@ pub struct Frozen {
     pub snapshot_sha256: Sha256Digest,
     /// The epoch file before.
     pub previous_sha256: Option<Sha256Digest>,
-    /// What was claimed before.
-    pub claimed_sha256: Option<Sha256Digest>,
 }
 
 impl State {
@@ -60,6 +67,7 @@ impl State {
             Self::Frozen => "frozen",
             Self::Built => "built",
             Self::Published => "published",
+            Self::Void => "void",
         }
     }
 }
@@ -68,7 +76,7 @@ impl std::str::FromStr for State {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
-        let all = [Self::Frozen, Self::Built, Self::Published];
+        let all = [Self::Frozen, Self::Built, Self::Published, Self::Void];
         all.into_iter().find(|one| one.name() == text).ok_or(())
     }
 }
@@ -77,6 +85,11 @@ impl std::fmt::Display for State {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.pad(self.name())
     }
+}
+
+/// The newest of `rows` that was not struck down: the next epoch stands on it.
+pub fn standing(rows: &[EpochRow]) -> Option<&EpochRow> {
+    rows.iter().rev().find(|row| row.state != State::Void)
 }
 
 const ALL: &str = "SELECT * FROM epochs ORDER BY epoch";
@@ -167,6 +180,20 @@ impl Store {
         expect_one(done.rows_affected(), epoch, "is not built")
     }
 
+    /// Notes that the epoch's number was struck down on the chain: the next epoch
+    /// stands on the one before it, and mappings may change again.
+    ///
+    /// # Errors
+    /// [`StoreError::State`] if it is not built, or the database's.
+    pub async fn set_void(&self, epoch: u64) -> Result<(), StoreError> {
+        let done =
+            sqlx::query("UPDATE epochs SET state = 'void' WHERE epoch = $1 AND state <> 'frozen'")
+                .bind(column("epoch", epoch)?)
+                .execute(&self.pool)
+                .await?;
+        expect_one(done.rows_affected(), epoch, "is not built")
+    }
+
     /// Takes back an epoch that nobody began to publish.
     ///
     /// # Errors
@@ -206,9 +233,10 @@ fn expect_one(rows: u64, epoch: u64, why: &'static str) -> Result<(), StoreError
 pub(super) async fn frozen_epoch(
     connection: &mut AnyConnection,
 ) -> Result<Option<u64>, StoreError> {
-    let row = sqlx::query("SELECT MIN(epoch) AS epoch FROM epochs WHERE state <> 'published'")
-        .fetch_one(connection)
-        .await?;
+    let row =
+        sqlx::query("SELECT MIN(epoch) AS epoch FROM epochs WHERE state IN ('frozen', 'built')")
+            .fetch_one(connection)
+            .await?;
     let epoch: Option<i64> = row.try_get("epoch")?;
     epoch.map(|epoch| number("epoch", epoch)).transpose()
 }
@@ -218,17 +246,15 @@ async fn check_order(
     epoch: u64,
     frozen: &Frozen,
 ) -> Result<(), StoreError> {
-    let newest = sqlx::query("SELECT * FROM epochs ORDER BY epoch DESC LIMIT 1")
-        .fetch_optional(connection)
-        .await?;
-    let newest = newest.as_ref().map(of_row).transpose()?;
+    let rows = sqlx::query(ALL).fetch_all(connection).await?;
+    let rows: Vec<EpochRow> = rows.iter().map(of_row).collect::<Result<_, _>>()?;
     let refuse = |why| Err(StoreError::Order { epoch, why });
-    match &newest {
+    match rows.last() {
         Some(row) if row.epoch >= epoch => refuse(format!("epoch {} is there", row.epoch)),
         Some(row) if row.state == State::Frozen => {
             refuse(format!("epoch {} is frozen, and not built", row.epoch))
         }
-        newest if newest.as_ref().and_then(|row| row.file_sha256) != frozen.previous_sha256 => {
+        _ if standing(&rows).and_then(|row| row.file_sha256) != frozen.previous_sha256 => {
             refuse("another epoch was begun at the same moment".to_owned())
         }
         _ => Ok(()),
@@ -239,8 +265,8 @@ async fn insert(connection: &mut AnyConnection, row: &EpochRow) -> Result<(), St
     let text = |digest: Option<Sha256Digest>| digest.map(|digest| digest.to_string());
     sqlx::query(
         "INSERT INTO epochs (epoch, state, contract, budget_rao, snapshot_sha256, \
-         recipients_sha256, previous_sha256, claimed_sha256, frozen_at) \
-         VALUES ($1, 'frozen', $2, $3, $4, $5, $6, $7, $8)",
+         recipients_sha256, previous_sha256, frozen_at) \
+         VALUES ($1, 'frozen', $2, $3, $4, $5, $6, $7)",
     )
     .bind(column("epoch", row.epoch)?)
     .bind(row.frozen.contract.to_string())
@@ -248,7 +274,6 @@ async fn insert(connection: &mut AnyConnection, row: &EpochRow) -> Result<(), St
     .bind(row.frozen.snapshot_sha256.to_string())
     .bind(row.recipients_sha256.to_string())
     .bind(text(row.frozen.previous_sha256))
-    .bind(text(row.frozen.claimed_sha256))
     .bind(column("frozen_at", row.frozen_at)?)
     .execute(connection)
     .await?;
@@ -269,7 +294,6 @@ fn of_row(row: &AnyRow) -> Result<EpochRow, StoreError> {
             budget_rao: read("budget", &text("budget_rao")?)?,
             snapshot_sha256: read("digest", &text("snapshot_sha256")?)?,
             previous_sha256: digest("previous_sha256")?,
-            claimed_sha256: digest("claimed_sha256")?,
         },
         recipients_sha256: read("digest", &text("recipients_sha256")?)?,
         frozen_at: number("frozen_at", row.try_get("frozen_at")?)?,

@@ -9,7 +9,7 @@ mod recipients;
 
 pub use checks::{Check, Verdict};
 pub use deliveries::Delivery;
-pub use epochs::{EpochRow, Frozen, State};
+pub use epochs::{EpochRow, Frozen, State, standing};
 pub use open::OpenError;
 pub use processes::Process;
 pub use recipients::RecipientRow;

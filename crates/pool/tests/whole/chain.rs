@@ -1,5 +1,7 @@
 //! Publisher and verifier against the stand-in.
 
+use std::sync::atomic::AtomicU64;
+
 use pool::Blobs;
 use pool::chain::{Call, ChainError, Published};
 use pool::delivery::DeliveryError;
@@ -16,6 +18,10 @@ on_both_databases! {
     an_epoch_that_is_on_the_chain_with_another_root_is_never_sent,
     a_wrong_epoch_is_challenged_once_and_told_by_who_may_not,
     a_withheld_document_decides_nothing,
+    an_epoch_far_away_is_challenged_at_once,
+    what_is_for_another_contract_is_not_published,
+    what_was_struck_down_is_stood_on_by_nobody,
+    a_number_that_a_stranger_spent_is_left_out,
 }
 
 /// More steps than any of these tests needs.
@@ -41,6 +47,7 @@ async fn verifier(pool: &Pool, name: &str, chain: World, role: Role) -> Verifier
         chain,
         downloader: Downloader::new().unwrap(),
         role,
+        passed: AtomicU64::new(0),
     }
 }
 
@@ -119,9 +126,9 @@ async fn an_epoch_that_is_on_the_chain_with_another_root_is_never_sent(backend: 
     pool.map(&key(1), coldkey(1), now()).await;
     let world = World::new(2);
     let mine = pool.build(1, snapshot(&[(1, 1)])).await.unwrap();
-    let mut other = forged(&pool, &mine);
+    let (mut other, uri) = forged(&pool, &mine);
     other.root = protocol::claims::MerkleHash::of(b"another");
-    world.publish(1, other);
+    world.publish(1, other, uri);
     let publisher = publisher(&pool, world.clone());
     for _ in 0..STEPS {
         match publisher.step().await {
@@ -138,16 +145,17 @@ async fn an_epoch_that_is_on_the_chain_with_another_root_is_never_sent(backend: 
 }
 
 /// What a publisher would put on the chain for this file.
-fn forged(pool: &Pool, file: &pool::epoch::EpochFile) -> Published {
+fn forged(pool: &Pool, file: &pool::epoch::EpochFile) -> (Published, String) {
     let digest = pool.blobs.put(&file.to_bytes()).unwrap();
-    Published {
+    let published = Published {
         root: file.root,
         num_of_leaves: file.num_of_leaves,
         total_rao: file.total_rao,
-        uri: format!("{}/claims/documents/{digest}", pool.url),
         is_disputed: false,
+        is_void: false,
         claims_open_at: 100,
-    }
+    };
+    (published, format!("{}/claims/documents/{digest}", pool.url))
 }
 
 async fn a_wrong_epoch_is_challenged_once_and_told_by_who_may_not(backend: Backend) {
@@ -159,7 +167,8 @@ async fn a_wrong_epoch_is_challenged_once_and_told_by_who_may_not(backend: Backe
     file.leaves[0].amount_rao.0 += 5;
     file.root = file.tree().unwrap().root();
     file.total_rao.0 += 5;
-    world.publish(1, forged(&pool, &file));
+    let (published, uri) = forged(&pool, &file);
+    world.publish(1, published, uri);
 
     let watcher = verifier(&pool, "watcher", world.clone(), Role::Watcher).await;
     let told = watch(&watcher).await;
@@ -190,7 +199,8 @@ async fn a_withheld_document_decides_nothing(backend: Backend) {
     pool.map(&key(1), coldkey(1), now()).await;
     let world = World::new(4);
     let file = pool.build(1, snapshot(&[(1, 1)])).await.unwrap();
-    world.publish(1, forged(&pool, &file));
+    let (published, uri) = forged(&pool, &file);
+    world.publish(1, published, uri);
     let path = pool.blobs.path(file.inputs.snapshot_sha256);
     let bytes = std::fs::read(&path).unwrap();
     std::fs::remove_file(&path).unwrap();
@@ -211,4 +221,105 @@ async fn a_withheld_document_decides_nothing(backend: Backend) {
     assert_eq!(verifier.store.checks().await.unwrap(), []);
     std::fs::write(path, bytes).unwrap();
     assert_eq!(watch(&verifier).await, [Step::Right(1)]);
+}
+
+async fn an_epoch_far_away_is_challenged_at_once(backend: Backend) {
+    let pool = Pool::start(backend).await;
+    pool.map(&key(1), coldkey(1), now()).await;
+    let world = World::new(6);
+    let file = pool.build(1, snapshot(&[(1, 1)])).await.unwrap();
+    let (published, uri) = forged(&pool, &file);
+    world.publish(1, published.clone(), uri.clone());
+    let verifier = verifier(&pool, "v", world.clone(), Role::Vetoer).await;
+    assert_eq!(watch(&verifier).await, [Step::Right(1)]);
+    // No verifier would live to count up to it.
+    world.publish(u64::MAX, published, uri);
+    let steps = loop {
+        // There is nothing to do until the stand-in has finalized it.
+        let steps = watch(&verifier).await;
+        if !steps.is_empty() {
+            break steps;
+        }
+    };
+    assert_eq!(steps.last(), Some(&Step::Challenged(u64::MAX)), "{steps:?}");
+}
+
+async fn what_is_for_another_contract_is_not_published(backend: Backend) {
+    let pool = Pool::start(backend).await;
+    pool.map(&key(1), coldkey(1), now()).await;
+    let mut order = crate::common::order(1, snapshot(&[(1, 1)]));
+    order.contract = coldkey(9);
+    pool::build::build(&pool.store, &pool.blobs, &order)
+        .await
+        .unwrap();
+    let refused = publisher(&pool, World::new(7)).step().await.unwrap_err();
+    assert!(
+        matches!(refused, PublishError::Contract { epoch: 1, .. }),
+        "{refused}"
+    );
+}
+
+/// Steps until the publisher sees that an epoch is void.
+async fn sees_void(publisher: &Publisher<World>, epoch: u64) {
+    for _ in 0..STEPS {
+        match publisher.step().await {
+            Ok(Publishing::StruckDown(seen)) if seen == epoch => return,
+            Ok(_)
+            | Err(PublishError::Delivery(
+                DeliveryError::Conflict { .. } | DeliveryError::Chain(_),
+            )) => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+    panic!("epoch {epoch} is not seen as void");
+}
+
+async fn what_was_struck_down_is_stood_on_by_nobody(backend: Backend) {
+    let pool = Pool::start(backend).await;
+    pool.map(&key(1), coldkey(1), now()).await;
+    let world = World::new(8);
+    let publisher = publisher(&pool, world.clone());
+    let verifier = verifier(&pool, "v", world.clone(), Role::Vetoer).await;
+    let first = pool.build(1, snapshot(&[(1, 1)])).await.unwrap();
+    publish_all(&publisher).await;
+    pool.build(2, snapshot(&[(1, 1)])).await.unwrap();
+    publish_all(&publisher).await;
+    assert_eq!(watch(&verifier).await, [Step::Right(1), Step::Right(2)]);
+
+    // Somebody else's arbiter, wrong or not. The next epoch is built before it is seen.
+    world.strike_down(2);
+    pool.build(3, snapshot(&[(1, 1)])).await.unwrap();
+    sees_void(&publisher, 2).await;
+    let (status, _) = pool.get("/claims/epoch/2").await;
+    assert_eq!(status, 404);
+    let baseless = loop {
+        match publisher.step().await {
+            Err(PublishError::Delivery(DeliveryError::Chain(_))) => {}
+            other => break other.unwrap_err(),
+        }
+    };
+    assert!(matches!(baseless, PublishError::Baseless(3)), "{baseless}");
+    pool.store.thaw(3).await.unwrap();
+    let third = pool.build(3, snapshot(&[(1, 1)])).await.unwrap();
+    assert_eq!(third.inputs.previous_sha256, Some(first.digest()));
+    publish_all(&publisher).await;
+    assert_eq!(watch(&verifier).await, [Step::Right(3)]);
+}
+
+async fn a_number_that_a_stranger_spent_is_left_out(backend: Backend) {
+    let pool = Pool::start(backend).await;
+    pool.map(&key(1), coldkey(1), now()).await;
+    let world = World::new(9);
+    let mine = pool.build(1, snapshot(&[(1, 1)])).await.unwrap();
+    let (mut other, uri) = forged(&pool, &mine);
+    other.root = protocol::claims::MerkleHash::of(b"another");
+    world.publish(1, other, uri);
+    world.strike_down(1);
+    let publisher = publisher(&pool, world.clone());
+    sees_void(&publisher, 1).await;
+    let next = pool.build(2, snapshot(&[(1, 1)])).await.unwrap();
+    assert_eq!(next.inputs.previous_sha256, None);
+    assert_eq!(pool.map(&key(1), coldkey(2), now() + 1).await.0, 409);
+    publish_all(&publisher).await;
+    assert_eq!(pool.map(&key(1), coldkey(2), now() + 1).await.0, 200);
 }

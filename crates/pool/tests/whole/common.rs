@@ -97,7 +97,6 @@ pub(crate) fn order(epoch: u64, snapshot: Vec<u8>) -> Order {
         contract: CONTRACT,
         budget_rao: Rao(1_000_000_007),
         snapshot,
-        claimed: None,
     }
 }
 

@@ -1,113 +1,75 @@
 //! Kills the pool's service, its publisher, a verifier and the building of epochs,
-//! each a process of its own, again and again. Afterwards every epoch was executed
-//! on the chain once, with its own root, and nothing that was answered is lost.
+//! each the program as an operator runs it, again and again, while answers and
+//! transactions get lost. Afterwards the contract, executed as the Wasm that is
+//! deployed, has each epoch once, with its own root; nothing that was answered is
+//! lost; and every leaf is paid once.
 
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use pool::chain::Call;
-use pool::download::Downloader;
 use pool::epoch::EpochFile;
-use pool::publisher::Publisher;
 use pool::store::{State, Verdict};
-use pool::verifier::{Role, Verifier};
 use pool::{Blobs, Store};
 use protocol::claims::{ClaimPackage, RecipientUpdate};
 use serde_json::json;
+use subtensor::claims::claim_single;
+use tokio::task::JoinHandle;
 
 use crate::common::{CONTRACT, coldkey, key, now, signed, snapshot};
-use crate::world::World;
+use crate::live::{Published, published_by};
+use crate::stand_in::{StandIn, State as Node, Weather};
+use crate::wasm::Claims;
 
-const KILLS: u64 = 100;
+/// How many, unless [`KILLS`] says otherwise: enough to see that the test works. A
+/// hundred take some minutes.
+const FEW: u64 = 10;
+const KILLS: &str = "POOL_KILLS";
 const MINERS: u8 = 6;
 const BUDGET: u64 = 1_000_003;
+/// What the contract can pay at most.
+const STAKE: u64 = 1_000 * BUDGET;
+/// The one who publishes and challenges, as a seed.
+const OPERATOR: u8 = 77;
+const HALF_A_DAY: u64 = 3_600;
 
-/// What a child is told.
-const PART: &str = "POOL_CRASH_PART";
 const PATIENCE: Duration = Duration::from_mins(4);
-
-/// Not a test: the publisher or the verifier in a process that will be killed.
-#[tokio::test]
-async fn child() {
-    let Ok(part) = std::env::var(PART) else {
-        return;
-    };
-    // Whatever becomes of the test, nobody is left behind.
-    nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL).unwrap();
-    let told = |name| std::env::var(name).unwrap();
-    let (database, data) = (told("POOL_DATABASE"), told("POOL_DATA"));
-    let chain = World::at(told("POOL_CRASH_CHAIN"));
-    let store = Store::open(&database).await.unwrap();
-    let blobs = Blobs::in_directory(data);
-    if part == "publisher" {
-        let publisher = Publisher {
-            store,
-            blobs,
-            chain,
-            uri_prefix: format!("{}/claims/documents/", told("POOL_CRASH_SERVICE")),
-            account: coldkey(77),
-        };
-        loop {
-            let _ = publisher.step().await;
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    }
-    let verifier = Verifier {
-        store,
-        blobs,
-        chain,
-        downloader: Downloader::new().unwrap(),
-        role: Role::Vetoer,
-    };
-    loop {
-        let _ = verifier.step().await;
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
-}
 
 /// All that lives and dies.
 struct Stage<'a> {
     directory: &'a Path,
-    chain: String,
+    endpoint: String,
     port: u16,
     children: Vec<(&'static str, Child)>,
 }
 
-const PARTS: [&str; 3] = ["service", "publisher", "verifier"];
+const PARTS: [&str; 3] = ["serve", "publish", "watch"];
 
 impl Stage<'_> {
     fn service(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    fn database(&self, part: &str) -> String {
-        let file = if part == "verifier" {
-            "verifier"
-        } else {
-            "pool"
-        };
-        format!("sqlite://{}/{file}.db", self.directory.display())
+    fn database(&self, name: &str) -> String {
+        format!("sqlite://{}/{name}.db", self.directory.display())
     }
 
-    fn command(&self, part: &str, program: &Path) -> Command {
-        let data = if part == "verifier" { "copies" } else { "data" };
-        let mut command = Command::new(program);
+    fn pool(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pool"));
         command
-            .env(PART, part)
-            .env("POOL_DATABASE", self.database(part))
-            .env("POOL_DATA", self.directory.join(data))
-            .env("POOL_CRASH_CHAIN", &self.chain)
-            .env("POOL_CRASH_SERVICE", self.service())
+            .env("POOL_DATABASE", self.database("pool"))
+            .env("POOL_DATA", self.directory.join("data"))
+            .env("POOL_WATCH_DATABASE", self.database("watch"))
+            .env("POOL_WATCH_DATA", self.directory.join("copies"))
+            .env("POOL_CONTRACT", CONTRACT.to_string())
+            .env("POOL_ENDPOINTS", &self.endpoint)
+            .env("POOL_WALLET_FILE", self.directory.join("operator"))
+            .env("POOL_PUBLIC_URL", self.service())
             .env("RUST_LOG", "off")
             .stdout(Stdio::null())
             .stderr(Stdio::null());
         command
-    }
-
-    fn pool(&self) -> Command {
-        self.command("pool", Path::new(env!("CARGO_BIN_EXE_pool")))
     }
 
     /// Starts every part that does not live.
@@ -116,15 +78,13 @@ impl Stage<'_> {
             if self.children.iter().any(|(name, _)| *name == part) {
                 continue;
             }
-            let child = if part == "service" {
-                let listen = format!("127.0.0.1:{}", self.port);
-                self.pool().args(["serve", "--listen", &listen]).spawn()
-            } else {
-                let program = std::env::current_exe().unwrap();
-                self.command(part, &program)
-                    .args(["--exact", "crash::child"])
-                    .spawn()
+            let listen = format!("127.0.0.1:{}", self.port);
+            let options: &[&str] = match part {
+                "serve" => &["--listen", &listen],
+                "publish" => &["--poll-ms", "20"],
+                _ => &["--poll-ms", "20", "--challenge"],
             };
+            let child = self.pool().arg(part).args(options).spawn();
             self.children.push((part, child.unwrap()));
         }
     }
@@ -137,6 +97,14 @@ impl Stage<'_> {
             }
             *name != part
         });
+    }
+
+    /// Waits for the answer to a mapping, unless there is nobody to give it.
+    async fn heard(&self, sent: &JoinHandle<bool>) {
+        let is_served = self.children.iter().any(|(name, _)| *name == "serve");
+        while is_served && !sent.is_finished() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 
     fn build(&self, epoch: u64) -> Command {
@@ -162,24 +130,33 @@ impl Drop for Stage<'_> {
     }
 }
 
-/// Sends a mapping; true if it was answered with success.
-async fn map(http: &reqwest::Client, service: &str, update: &RecipientUpdate) -> bool {
-    let put = http.put(format!("{service}/api/v1/miners/recipient-coldkey"));
-    let body = json!({"recipient_coldkey": update.recipient_coldkey});
-    let sent = signed(put, update).json(&body).send().await;
-    sent.is_ok_and(|answer| answer.status() == 200)
+/// Sends a mapping until somebody answers; true if it was taken.
+async fn map(http: reqwest::Client, service: String, update: RecipientUpdate) -> bool {
+    loop {
+        let put = http.put(format!("{service}/api/v1/miners/recipient-coldkey"));
+        let body = json!({"recipient_coldkey": update.recipient_coldkey});
+        if let Ok(answer) = signed(put, &update).json(&body).send().await {
+            return answer.status() == 200;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn killed_a_hundred_times_nothing_is_paid_twice_or_lost() {
+async fn killed_at_random_nothing_is_paid_twice_or_lost() {
+    let wanted: u64 = std::env::var(KILLS).map_or(FEW, |text| text.parse().unwrap());
     let directory = tempfile::tempdir_in(crate::scratch()).unwrap();
     let shares: Vec<_> = (1..=MINERS).map(|n| (n, u64::from(n))).collect();
     std::fs::write(directory.path().join("snapshot.json"), snapshot(&shares)).unwrap();
-    let world = World::new(5);
+    let seed = json!({"secretSeed": format!("0x{}", hex::encode([OPERATOR; 32]))});
+    std::fs::write(directory.path().join("operator"), seed.to_string()).unwrap();
+    let operator = *key(OPERATOR).hotkey().as_bytes();
+    let claims = Claims::new(*CONTRACT.as_bytes(), operator, STAKE);
+    let node = StandIn::start(rough_chain(claims.clone())).await;
     let free = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut stage = Stage {
         directory: directory.path(),
-        chain: world.serve().await,
+        endpoint: node.url(),
         port: free.local_addr().unwrap().port(),
         children: Vec::new(),
     };
@@ -201,26 +178,17 @@ async fn killed_a_hundred_times_nothing_is_paid_twice_or_lost() {
     };
     // So long does a process take here to begin: some are killed before, some after.
     let started = Instant::now();
-    assert!(
-        stage
-            .pool()
-            .args(["epoch", "list"])
-            .status()
-            .unwrap()
-            .success()
-    );
-    let longest = 4 * u64::try_from(started.elapsed().as_millis()).unwrap() + 50;
+    let listed = stage.pool().args(["epoch", "list"]).status().unwrap();
+    assert!(listed.success());
+    let longest = 6 * u64::try_from(started.elapsed().as_millis()).unwrap() + 200;
     let (mut kills, mut turn) = (0, 0);
-    while kills < KILLS {
+    while kills < wanted {
         stage.revive();
         turn += 1;
         let n = u8::try_from(dice(u64::from(MINERS))).unwrap() + 1;
         // Each one second newer than the one before, and all of them fresh.
         let update = RecipientUpdate::sign(&key(n), coldkey(100 + n), now() - 250 + turn);
-        let sent = tokio::spawn({
-            let (http, service) = (http.clone(), stage.service());
-            async move { map(&http, &service, &update).await }
-        });
+        let sent = tokio::spawn(map(http.clone(), stage.service(), update));
         let epochs = store.epochs().await.unwrap();
         let delay = Duration::from_millis(dice(longest));
         if epochs.iter().any(|row| row.state != State::Published) {
@@ -228,7 +196,13 @@ async fn killed_a_hundred_times_nothing_is_paid_twice_or_lost() {
             stage.kill(PARTS[usize::try_from(dice(3)).unwrap()]);
             kills += 1;
         } else {
+            // The one before can be challenged no more.
+            node.with(|chain| chain.height += HALF_A_DAY);
             let next = epochs.last().map_or(1, |row| row.epoch + 1);
+            // Mostly the mapping comes first, else at the same moment as the freeze.
+            if dice(4) > 0 {
+                stage.heard(&sent).await;
+            }
             let mut builder = stage.build(next).spawn().unwrap();
             if dice(2) == 0 {
                 tokio::time::sleep(delay).await;
@@ -238,13 +212,36 @@ async fn killed_a_hundred_times_nothing_is_paid_twice_or_lost() {
             builder.wait().unwrap();
             continue_build(&stage, &store).await;
         }
-        if sent.await.unwrap() {
-            answered.push(update);
+        stage.heard(&sent).await;
+        if sent.is_finished() {
+            if sent.await.unwrap() {
+                answered.push(update);
+            }
+        } else {
+            sent.abort();
         }
     }
     stage.revive();
-    settle(&store, &stage, &world).await;
-    check(&store, &stage, &world, &http, &answered).await;
+    settle(&store, &stage).await;
+    check(&store, &stage, &claims, &http, &answered).await;
+    let height = node.with(|chain| chain.height) + HALF_A_DAY;
+    let paid = pay(&store, &stage, &claims, &http, height).await;
+    node.no_surprises();
+    println!(
+        "{wanted} kills: {} epochs published once each, {} answered mappings kept, {paid} rao paid once",
+        store.epochs().await.unwrap().len(),
+        answered.len()
+    );
+}
+
+/// A chain with bad weather, whose blocks come as fast as anybody looks.
+fn rough_chain(claims: Claims) -> Node {
+    let mut chain = Node::new(94, Vec::new());
+    chain.contract = Some(Box::new(claims));
+    chain.weather = Some(Weather::new(5));
+    chain.pace = 1;
+    chain.lag = 63;
+    chain
 }
 
 /// Builds what was frozen when its builder was killed.
@@ -261,67 +258,51 @@ async fn continue_build(stage: &Stage<'_>, store: &Store) {
 }
 
 /// Waits until everything is published and checked.
-async fn settle(store: &Store, stage: &Stage<'_>, world: &World) {
-    let findings = Store::open(&stage.database("verifier")).await.unwrap();
+async fn settle(store: &Store, stage: &Stage<'_>) {
+    let findings = Store::open(&stage.database("watch")).await.unwrap();
     let deadline = Instant::now() + PATIENCE;
     loop {
         let epochs = store.epochs().await.unwrap();
+        let checks = findings.checks().await.unwrap();
         let is_published = epochs.iter().all(|row| row.state == State::Published);
-        if is_published && findings.checks().await.unwrap().len() == epochs.len() {
-            break;
+        if is_published && checks.len() == epochs.len() {
+            assert!(checks.iter().all(|check| check.verdict == Verdict::Right));
+            return;
         }
-        let executed = world.with(|state| state.executed.len());
-        assert!(Instant::now() < deadline, "{epochs:?}, {executed} executed");
+        assert!(Instant::now() < deadline, "{epochs:?}, {checks:?}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    let checks = findings.checks().await.unwrap();
-    assert!(checks.iter().all(|check| check.verdict == Verdict::Right));
 }
 
+/// Every epoch was executed once, as it was built, and no answer was forgotten.
 async fn check(
     store: &Store,
     stage: &Stage<'_>,
-    world: &World,
+    claims: &Claims,
     http: &reqwest::Client,
     answered: &[RecipientUpdate],
 ) {
-    let blobs = Blobs::in_directory(stage.directory.join("data"));
-    let epochs = store.epochs().await.unwrap();
-    let mut expected = Vec::new();
-    let mut files = Vec::new();
-    for row in &epochs {
-        let file = EpochFile::parse(&blobs.get(row.file_sha256.unwrap()).unwrap()).unwrap();
-        expected.push((row.epoch, file.root));
-        files.push(file);
-    }
-    let executed = world.with(|state| state.executed.clone());
-    let executed: Vec<_> = executed
-        .into_iter()
-        .map(|call| match call {
-            Call::PublishEpoch { epoch, root, .. } => (epoch, root),
-            other @ Call::ChallengeEpoch { .. } => panic!("an honest pool: {other:?}"),
+    let files = files(store, stage).await;
+    let expected: Vec<_> = files
+        .iter()
+        .map(|file| {
+            let uri = format!("{}/claims/documents/{}", stage.service(), file.digest());
+            Published::of(file, uri)
         })
         .collect();
+    let executed = claims.executed();
+    let executed: Vec<_> = executed.iter().map(|input| published_by(input)).collect();
     assert_eq!(executed, expected, "each epoch once, with its own root");
-
-    let last = files.last().expect("some epoch was built");
-    let balances = last.balances().unwrap();
+    let balances = files.last().unwrap().balances().unwrap();
     let sum: u64 = balances.iter().map(|(_, amount)| amount.0).sum();
-    assert_eq!(
-        sum,
-        BUDGET * u64::try_from(files.len()).unwrap(),
-        "nothing created or lost"
-    );
+    let budgets = BUDGET * u64::try_from(files.len()).unwrap();
+    assert_eq!(sum, budgets, "nothing created or lost");
     for file in &files {
         for leaf in &file.leaves {
-            let path = format!("/claims/epoch/{}/proof/{}", file.epoch, leaf.hotkey);
-            let answer = http.get(stage.service() + &path).send().await.unwrap();
-            let package: ClaimPackage = answer.json().await.unwrap();
+            let package = package(http, stage, file.epoch, &leaf.hotkey.to_string()).await;
             package.verify(CONTRACT, file.num_of_leaves).unwrap();
-            assert_eq!(
-                (package.root, package.amount_units),
-                (file.root, leaf.amount_rao.0)
-            );
+            let told = (package.root, package.amount_units);
+            assert_eq!(told, (file.root, leaf.amount_rao.0));
         }
     }
     for update in answered {
@@ -332,9 +313,50 @@ async fn check(
         );
     }
     assert!(!answered.is_empty());
-    println!(
-        "{KILLS} kills: {} epochs published once each, {} answered mappings kept",
-        files.len(),
-        answered.len()
-    );
+}
+
+async fn files(store: &Store, stage: &Stage<'_>) -> Vec<EpochFile> {
+    let blobs = Blobs::in_directory(stage.directory.join("data"));
+    let epochs = store.epochs().await.unwrap();
+    let file = |digest| EpochFile::parse(&blobs.get(digest).unwrap()).unwrap();
+    let digests = epochs.iter().map(|row| row.file_sha256.unwrap());
+    digests.map(file).collect()
+}
+
+async fn package(
+    http: &reqwest::Client,
+    stage: &Stage<'_>,
+    epoch: u64,
+    hotkey: &str,
+) -> ClaimPackage {
+    let address = format!("{}/claims/epoch/{epoch}/proof/{hotkey}", stage.service());
+    let answer = http.get(address).send().await.unwrap();
+    answer.json().await.unwrap()
+}
+
+/// Claims every leaf of the newest epoch, twice; tells what was paid in all.
+async fn pay(
+    store: &Store,
+    stage: &Stage<'_>,
+    claims: &Claims,
+    http: &reqwest::Client,
+    block: u64,
+) -> u64 {
+    let files = files(store, stage).await;
+    let newest = files.last().unwrap();
+    for leaf in &newest.leaves {
+        let package = package(http, stage, newest.epoch, &leaf.hotkey.to_string()).await;
+        let message = claim_single(&package, true);
+        claims.send(block, [9; 32], &message).unwrap();
+        let again = claims.send(block, [9; 32], &message).unwrap_err();
+        assert_eq!(again.name(), Some("AlreadyClaimed"));
+        let paid = claims.stake(*leaf.recipient_coldkey.as_bytes());
+        assert_eq!(
+            paid, leaf.amount_rao.0,
+            "each miner has a coldkey of its own"
+        );
+    }
+    let paid = STAKE - claims.stake(*CONTRACT.as_bytes());
+    assert_eq!(paid, newest.total_rao.0);
+    paid
 }

@@ -10,7 +10,6 @@ use crate::common::{Backend, CONTRACT, Pool, coldkey, key, now, order, snapshot}
 on_both_databases! {
     an_epoch_pays_cumulative_amounts_that_anyone_recomputes,
     a_forged_epoch_is_found_out_and_named,
-    what_was_claimed_lowers_only_the_total,
     an_epoch_that_cannot_be_is_refused_and_freezes_nobody_out,
 }
 
@@ -90,30 +89,6 @@ fn pool_root(file: &EpochFile) -> protocol::claims::MerkleHash {
     other.tree().unwrap().root()
 }
 
-async fn what_was_claimed_lowers_only_the_total(backend: Backend) {
-    let pool = Pool::start(backend).await;
-    pool.map(&key(1), coldkey(1), now()).await;
-    let first = pool.build(1, snapshot(&[(1, 1)])).await.unwrap();
-    pool.store.set_published(1).await.unwrap();
-    let claimed = |amount: u64| {
-        let hotkey = key(1).hotkey();
-        format!(
-            r#"{{"format":"pool-claimed-v1","claimed":[{{"hotkey":"{hotkey}","amount_rao":"{amount}"}}]}}"#
-        )
-    };
-    let mut next = order(2, snapshot(&[(1, 1)]));
-    next.claimed = Some(claimed(u64::MAX).into_bytes());
-    let refused = pool::build::build(&pool.store, &pool.blobs, &next).await;
-    assert!(refused.unwrap_err().to_string().contains("earned only"));
-    next.claimed = Some(claimed(first.total_rao.0).into_bytes());
-    let second = pool::build::build(&pool.store, &pool.blobs, &next)
-        .await
-        .unwrap();
-    assert_eq!(second.total_rao, second.budget_rao);
-    assert_eq!(second.leaves[0].amount_rao.0, 2 * second.budget_rao.0);
-    history(&pool.blobs, &pool.file(2).await).unwrap();
-}
-
 async fn an_epoch_that_cannot_be_is_refused_and_freezes_nobody_out(backend: Backend) {
     let pool = Pool::start(backend).await;
     let nobody = pool.build(1, snapshot(&[(1, 1)])).await.unwrap_err();
@@ -121,6 +96,8 @@ async fn an_epoch_that_cannot_be_is_refused_and_freezes_nobody_out(backend: Back
     assert!(pool.build(1, b"{}".to_vec()).await.is_err());
     assert_eq!(pool.store.epochs().await.unwrap(), []);
     assert_eq!(pool.map(&key(1), coldkey(1), now()).await.0, 200);
+    let far = pool.build(1_001, snapshot(&[(1, 1)])).await.unwrap_err();
+    assert!(far.to_string().contains("more than 1000 above 0"), "{far}");
     pool.build(5, snapshot(&[(1, 1)])).await.unwrap();
     let before = pool.build(5, snapshot(&[(1, 1)])).await;
     assert!(matches!(before, Err(BuildError::Store(_))), "{before:?}");

@@ -10,10 +10,14 @@ mod chain;
 mod crash;
 mod differential;
 mod epochs;
+mod live;
 #[allow(unreachable_pub, reason = "written for another crate's tests")]
 #[path = "../../../coordinator/tests/common/postgres.rs"]
 mod postgres;
 mod program;
+#[path = "../../../subtensor/tests/stand_in/mod.rs"]
+mod stand_in;
+mod wasm;
 mod world;
 
 /// What the PostgreSQL helper starts its server with: no test here cuts the power.

@@ -51,7 +51,7 @@ async fn an_operator_builds_shows_and_verifies_an_epoch() {
     let built = run(&directory, &build);
     assert!(built.status.success(), "{}", text(&built.stderr));
     let said = text(&built.stdout);
-    assert!(said.contains("can pay     900 rao"), "{said}");
+    assert!(said.contains("total       900 rao"), "{said}");
     assert_eq!(text(&run(&directory, &["epoch", "show", "1"]).stdout), said);
     assert_eq!(
         text(&run(&directory, &["epoch", "finish", "1"]).stdout),
@@ -91,12 +91,41 @@ async fn an_operator_builds_shows_and_verifies_an_epoch() {
 }
 
 #[test]
-fn without_a_chain_nothing_pretends_to_publish() {
+fn what_is_missing_for_the_chain_is_named_before_any_node_is_asked() {
     let directory = TempDir::new().unwrap();
-    for command in ["publish", "watch"] {
-        let refused = run(&directory, &[command]);
-        assert_eq!(refused.status.code(), Some(1));
-        assert!(text(&refused.stderr).contains("no chain is configured"));
+    let contract = CONTRACT.to_string();
+    let there = ["--contract", &contract, "--endpoint"];
+    let publish = [
+        "publish",
+        "--public-url",
+        "http://127.0.0.1:1",
+        "--wallet-file",
+    ];
+    for (arguments, part) in [
+        (vec!["publish"], "--contract"),
+        (vec!["watch"], "--contract"),
+        (vec!["watch", "--contract", "5F"], "--contract"),
+        (
+            [&["watch"], &there[..], &["ws://example.org"]].concat(),
+            "--endpoint",
+        ),
+        (
+            [
+                &["watch"],
+                &there[..],
+                &["ws://127.0.0.1:1", "--genesis", "1"],
+            ]
+            .concat(),
+            "--genesis",
+        ),
+        (
+            [&publish[..], &["nowhere"], &there, &["ws://127.0.0.1:1"]].concat(),
+            "nowhere",
+        ),
+    ] {
+        let refused = run(&directory, &arguments);
+        assert!(!refused.status.success(), "{arguments:?}");
+        let said = text(&refused.stderr);
+        assert!(said.contains(part), "{arguments:?}: {said}");
     }
-    assert_eq!(fs::read_dir(&directory).unwrap().count(), 0);
 }

@@ -6,10 +6,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use axum::Json;
-use axum::extract::State as Shared;
 use pool::chain::{Call, Chain, ChainError, Published, Seen, SignedCall};
-use serde::{Deserialize, Serialize};
+use protocol::ss58::Address;
 
 /// Blocks between inclusion and finality.
 const FINALITY: u64 = 3;
@@ -24,22 +22,24 @@ pub(crate) struct State {
     waiting: Vec<SignedCall>,
     included: Vec<String>,
     epochs: BTreeMap<u64, (u64, Published)>,
+    uris: BTreeMap<u64, String>,
     disputes: BTreeMap<u64, u64>,
     /// Every call that was executed, also those that the contract refused.
     pub(crate) executed: Vec<Call>,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
 enum Request {
     Latest,
     Epoch(u64),
+    Uri(u64),
     Sign(Call),
     Submit(SignedCall),
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug)]
 enum Reply {
     Latest(Option<u64>),
+    Uri(String),
     Seen(Seen),
     Signed(SignedCall),
     Submitted,
@@ -92,11 +92,12 @@ impl State {
                     root,
                     num_of_leaves,
                     total_rao,
-                    uri,
                     is_disputed: false,
+                    is_void: false,
                     claims_open_at: self.block + 100,
                 };
                 self.epochs.entry(epoch).or_insert((self.block, published));
+                self.uris.entry(epoch).or_insert(uri);
             }
             Call::ChallengeEpoch { epoch, .. } => {
                 self.disputes.entry(epoch).or_insert(self.block);
@@ -130,11 +131,12 @@ impl State {
                 let finalized = self.finalized();
                 let mut all = self.epochs.iter().rev();
                 Reply::Latest(
-                    all.find(|(_, (at, _))| *at <= finalized)
+                    all.find(|(_, (at, published))| *at <= finalized && !published.is_void)
                         .map(|(epoch, _)| *epoch),
                 )
             }
             Request::Epoch(epoch) => Reply::Seen(self.seen(epoch)),
+            Request::Uri(epoch) => Reply::Uri(self.uris[&epoch].clone()),
             Request::Sign(call) => {
                 self.signed += 1;
                 let json = serde_json::to_string(&call).unwrap();
@@ -161,66 +163,42 @@ impl State {
     }
 }
 
-/// The chain as a process sees it: in its own memory, or over HTTP.
+/// The chain, shared by all who hold a clone.
 #[derive(Debug, Clone)]
-pub(crate) enum World {
-    Here(Arc<Mutex<State>>),
-    There(reqwest::Client, String),
-}
+pub(crate) struct World(Arc<Mutex<State>>);
 
 impl World {
     pub(crate) fn new(seed: u64) -> Self {
-        Self::Here(Arc::new(Mutex::new(State {
+        Self(Arc::new(Mutex::new(State {
             seed,
             ..State::default()
         })))
     }
 
-    pub(crate) fn at(url: String) -> Self {
-        Self::There(reqwest::Client::new(), url)
-    }
-
     /// Looks at the state, and changes it behind everybody's back.
     pub(crate) fn with<T>(&self, look: impl FnOnce(&mut State) -> T) -> T {
-        match self {
-            Self::Here(state) => look(&mut state.lock().unwrap()),
-            Self::There(..) => panic!("only the owner looks"),
-        }
+        look(&mut self.0.lock().unwrap())
     }
 
     /// Puts an epoch on the chain without any publisher.
-    pub(crate) fn publish(&self, epoch: u64, published: Published) {
-        self.with(|state| state.epochs.insert(epoch, (state.block, published)));
+    pub(crate) fn publish(&self, epoch: u64, published: Published, uri: String) {
+        self.with(|state| {
+            state.epochs.insert(epoch, (state.block, published));
+            state.uris.insert(epoch, uri);
+        });
     }
 
-    /// Serves this world to other processes; returns its address.
-    pub(crate) async fn serve(&self) -> String {
-        let Self::Here(state) = self.clone() else {
-            panic!("only the owner serves");
-        };
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let answer = async |Shared(state): Shared<Arc<Mutex<State>>>,
-                            Json(request): Json<Request>| {
-            Json(state.lock().unwrap().answer(request))
-        };
-        let router = axum::Router::new()
-            .route("/", axum::routing::post(answer))
-            .with_state(state);
-        tokio::spawn(async move { axum::serve(listener, router).await });
-        url
+    /// Strikes an epoch down.
+    pub(crate) fn strike_down(&self, epoch: u64) {
+        self.with(|state| {
+            let (_, published) = state.epochs.get_mut(&epoch).unwrap();
+            (published.is_disputed, published.is_void) = (true, true);
+            state.disputes.insert(epoch, 0);
+        });
     }
 
-    async fn ask(&self, request: Request) -> Result<Reply, ChainError> {
-        let lost = |_| ChainError::Unreachable("lost".to_owned());
-        let reply = match self {
-            Self::Here(state) => state.lock().unwrap().answer(request),
-            Self::There(client, url) => {
-                let sent = client.post(url).json(&request).send().await.map_err(lost)?;
-                sent.json().await.map_err(lost)?
-            }
-        };
-        match reply {
+    fn ask(&self, request: Request) -> Result<Reply, ChainError> {
+        match self.with(|state| state.answer(request)) {
             Reply::Lost => Err(ChainError::Unreachable("lost".to_owned())),
             reply => Ok(reply),
         }
@@ -228,28 +206,39 @@ impl World {
 }
 
 impl Chain for World {
+    fn contract(&self) -> Address {
+        crate::common::CONTRACT
+    }
+
     async fn latest_epoch(&self) -> Result<Option<u64>, ChainError> {
-        match self.ask(Request::Latest).await? {
+        match self.ask(Request::Latest)? {
             Reply::Latest(epoch) => Ok(epoch),
             other => panic!("{other:?}"),
         }
     }
 
     async fn epoch(&self, epoch: u64) -> Result<Seen, ChainError> {
-        match self.ask(Request::Epoch(epoch)).await? {
+        match self.ask(Request::Epoch(epoch))? {
             Reply::Seen(seen) => Ok(seen),
             other => panic!("{other:?}"),
         }
     }
 
+    async fn uri(&self, epoch: u64, _: &Published) -> Result<String, ChainError> {
+        match self.ask(Request::Uri(epoch))? {
+            Reply::Uri(uri) => Ok(uri),
+            other => panic!("{other:?}"),
+        }
+    }
+
     async fn sign(&self, call: &Call) -> Result<SignedCall, ChainError> {
-        match self.ask(Request::Sign(call.clone())).await? {
+        match self.ask(Request::Sign(call.clone()))? {
             Reply::Signed(signed) => Ok(signed),
             other => panic!("{other:?}"),
         }
     }
 
     async fn submit(&self, signed: &SignedCall) -> Result<(), ChainError> {
-        self.ask(Request::Submit(signed.clone())).await.map(|_| ())
+        self.ask(Request::Submit(signed.clone())).map(|_| ())
     }
 }
