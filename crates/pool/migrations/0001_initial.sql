@@ -51,6 +51,15 @@ CREATE TABLE checks (
     evidence_sha256 TEXT
 );
 
+-- What the publisher last saw of the newest published epoch.
+CREATE TABLE contract (
+    id              BIGINT PRIMARY KEY CHECK (id = 1),
+    seen_at         BIGINT NOT NULL,
+    finalized_block BIGINT NOT NULL,
+    is_disputed     BIGINT NOT NULL,
+    claims_open_at  BIGINT NOT NULL
+);
+
 -- When each process last said that it runs.
 CREATE TABLE processes (
     name    TEXT PRIMARY KEY,

@@ -116,14 +116,23 @@ impl<C: Chain> Publisher<C> {
 
     /// The newest epoch that the chain had for good, if it was struck down since.
     /// Those before it were settled when it was published.
-    async fn struck_down(&self, epochs: &[EpochRow]) -> Result<Option<u64>, DeliveryError> {
+    async fn struck_down(&self, epochs: &[EpochRow]) -> Result<Option<u64>, PublishError> {
         let mut published = epochs.iter().rev();
         let Some(row) = published.find(|row| row.state == State::Published) else {
             return Ok(None);
         };
-        let there = self.chain.epoch(row.epoch).await?.epoch;
-        let is_void = there.is_some_and(|published| published.is_void);
-        Ok(is_void.then_some(row.epoch))
+        let seen = self.chain.epoch(row.epoch).await;
+        let seen = seen.map_err(DeliveryError::from)?;
+        let Some(there) = seen.epoch else {
+            return Ok(None);
+        };
+        if there.is_void {
+            return Ok(Some(row.epoch));
+        }
+        self.store
+            .saw_contract(seen.finalized_block, &there)
+            .await?;
+        Ok(None)
     }
 
     fn call(

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use super::App;
 use super::error::ApiResult;
 use crate::publisher;
-use crate::store::now;
+use crate::store::{ContractSeen, now};
 
 /// A process that was silent for so many seconds does not run.
 const SILENCE: u64 = 60;
@@ -40,15 +40,43 @@ pub(super) struct ProofApi {
     enabled: bool,
 }
 
-/// The contract. This process has no chain connection of its own, and does not
-/// guess.
+/// The newest published epoch, as the publisher last read it: this process has no
+/// chain connection of its own, and does not guess.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct ContractStatus {
-    read_error: Option<&'static str>,
+    /// Why nothing is known now.
+    read_error: Option<String>,
+    /// 1 while it is disputed; there is never more than one dispute.
     active_veto_count: Option<u32>,
     is_veto_active: Option<bool>,
-    /// False when it is not known.
+    /// Whether it can be claimed. False when that is not known.
     claim_ready: bool,
+}
+
+impl ContractStatus {
+    fn of(seen: Option<ContractSeen>, now: u64) -> Self {
+        let unknown = |why: String| Self {
+            read_error: Some(why),
+            active_veto_count: None,
+            is_veto_active: None,
+            claim_ready: false,
+        };
+        let Some(seen) = seen else {
+            return unknown("no publisher has seen a published epoch".to_owned());
+        };
+        let age = now.saturating_sub(seen.seen_at);
+        if age > SILENCE {
+            return unknown(format!(
+                "the publisher has not read the contract for {age} s"
+            ));
+        }
+        Self {
+            read_error: None,
+            active_veto_count: Some(seen.is_disputed.into()),
+            is_veto_active: Some(seen.is_disputed),
+            claim_ready: seen.is_open(),
+        }
+    }
 }
 
 /// A process of the pool.
@@ -88,12 +116,7 @@ pub(super) async fn status(State(app): State<App>) -> ApiResult<Json<Status>> {
                 .iter()
                 .any(|one| one.running && is_publisher(&one.name)),
             proof_api: ProofApi { enabled: true },
-            contract_status: ContractStatus {
-                read_error: Some("this service reads no chain"),
-                active_veto_count: None,
-                is_veto_active: None,
-                claim_ready: false,
-            },
+            contract_status: ContractStatus::of(app.store.contract_seen().await?, now),
             accounts: Accounts {
                 publisher: publisher.and_then(|one| one.account.clone()),
             },
@@ -108,4 +131,39 @@ pub(super) async fn status(State(app): State<App>) -> ApiResult<Json<Status>> {
 pub(super) async fn readyz(State(app): State<App>) -> ApiResult<StatusCode> {
     app.store.ping().await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(seen_at: u64, finalized_block: u64, is_disputed: bool) -> ContractStatus {
+        let seen = ContractSeen {
+            seen_at,
+            finalized_block,
+            is_disputed,
+            claims_open_at: 100,
+        };
+        ContractStatus::of(Some(seen), 1_000)
+    }
+
+    #[test]
+    fn claims_are_ready_when_they_are_open_and_nobody_disputes_them() {
+        assert!(told(1_000, 100, false).claim_ready);
+        assert!(!told(1_000, 99, false).claim_ready);
+        let disputed = told(940, 100, true);
+        assert!(!disputed.claim_ready);
+        assert_eq!(
+            (disputed.active_veto_count, disputed.is_veto_active),
+            (Some(1), Some(true))
+        );
+    }
+
+    #[test]
+    fn what_was_read_long_ago_is_not_told_as_if_it_were_now() {
+        let old = told(939, 100, false);
+        assert!(old.read_error.unwrap().contains("for 61 s"));
+        assert_eq!((old.active_veto_count, old.claim_ready), (None, false));
+        assert!(ContractStatus::of(None, 1_000).read_error.is_some());
+    }
 }

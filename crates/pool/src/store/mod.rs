@@ -1,6 +1,7 @@
 //! The pool's database. One schema and one SQL text serve SQLite and PostgreSQL.
 
 mod checks;
+mod contract;
 mod deliveries;
 mod epochs;
 mod open;
@@ -8,6 +9,7 @@ mod processes;
 mod recipients;
 
 pub use checks::{Check, Verdict};
+pub use contract::ContractSeen;
 pub use deliveries::Delivery;
 pub use epochs::{EpochRow, Frozen, State, standing};
 pub use open::OpenError;

@@ -14,6 +14,7 @@ use pool::epoch::EpochFile;
 use pool::publisher::{PublishError, Publisher, Step as Publishing};
 use pool::store::Store;
 use pool::verifier::{Role, Step, Verifier};
+use serde_json::json;
 use subtensor::Message;
 use subtensor::claims::{EpochInfo, claim_single, publish_epoch};
 
@@ -173,8 +174,15 @@ async fn an_epoch_is_published_checked_and_claimed_once() {
     assert_eq!(watcher.step().await.unwrap(), Step::Right(1));
     assert_eq!(watcher.step().await.unwrap(), Step::Idle);
 
-    // The contract pays what the pool's own routes prove, once.
+    let status =
+        async || scene.pool.get("/status").await.1["onchain_runtime"]["contract_status"].clone();
+    assert_eq!(status().await["claim_ready"], false);
     scene.half_a_day_passes();
+    assert_eq!(publisher.step().await.unwrap(), Publishing::Idle);
+    let open = json!({"read_error": null, "active_veto_count": 0, "is_veto_active": false, "claim_ready": true});
+    assert_eq!(status().await, open);
+
+    // The contract pays what the pool's own routes prove, once.
     let block = scene.node.with(|chain| chain.height);
     let tree = file.tree().unwrap();
     for leaf in &file.leaves {
