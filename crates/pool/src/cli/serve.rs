@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use anyhow::Context as _;
 use clap::Args;
-use pool::routes::{App, service};
+use pool::routes::{App, Limits, service};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -21,6 +21,13 @@ pub(super) struct Options {
     /// How far a signed timestamp may be from this clock.
     #[arg(long, default_value_t = 300, value_name = "SECONDS")]
     freshness_seconds: u32,
+    /// Requests per second of one address, on average; ten times as many may come at
+    /// once.
+    #[arg(long, default_value_t = 50, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    requests_per_address: u32,
+    /// Read client addresses from X-Forwarded-For; only behind a proxy that sets it.
+    #[arg(long)]
+    trust_forwarded_for: bool,
 }
 
 pub(super) async fn run(options: Options) -> anyhow::Result<()> {
@@ -32,7 +39,12 @@ pub(super) async fn run(options: Options) -> anyhow::Result<()> {
     // Scripts that asked for port 0 read the port from here.
     println!("listening on http://{}", listener.local_addr()?);
     std::io::stdout().flush()?;
-    let app = App::new(store.clone(), blobs, options.freshness_seconds.into());
+    let limits = Limits {
+        requests_per_address: options.requests_per_address,
+        trust_forwarded_for: options.trust_forwarded_for,
+    };
+    let app = App::new(store.clone(), blobs, options.freshness_seconds.into()).with_limits(limits);
+    let service = service(app).into_make_service_with_connect_info::<SocketAddr>();
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let told_to_end = async move {
@@ -42,7 +54,7 @@ pub(super) async fn run(options: Options) -> anyhow::Result<()> {
         }
         tracing::info!("ending: no new requests, the running ones go on");
     };
-    axum::serve(listener, service(app))
+    axum::serve(listener, service)
         .with_graceful_shutdown(told_to_end)
         .await?;
     store.close().await;

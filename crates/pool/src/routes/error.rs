@@ -14,6 +14,7 @@ pub(super) struct ApiError {
     status: StatusCode,
     code: &'static str,
     detail: Value,
+    retry_after_seconds: Option<u64>,
 }
 
 pub(super) type ApiResult<T> = Result<T, ApiError>;
@@ -24,6 +25,15 @@ impl ApiError {
             status,
             code,
             detail: Value::String(detail.into()),
+            retry_after_seconds: None,
+        }
+    }
+
+    /// Says when to come back.
+    pub(super) fn retry_after(self, seconds: u64) -> Self {
+        Self {
+            retry_after_seconds: Some(seconds),
+            ..self
         }
     }
 
@@ -41,6 +51,7 @@ impl ApiError {
             status: StatusCode::UNPROCESSABLE_ENTITY,
             code: "invalid_fields",
             detail: json!([{"loc": [place, field], "field": field, "msg": problem}]),
+            retry_after_seconds: None,
         }
     }
 
@@ -64,7 +75,7 @@ impl From<StoreError> for ApiError {
             StoreError::Database(cause) => {
                 tracing::error!(%cause, "the database failed");
                 let detail = "the database is busy or away; nothing was changed";
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "database_failed", detail)
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "database_failed", detail).retry_after(5)
             }
             other => Self::internal(other),
         }
@@ -81,8 +92,9 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let body = Json(json!({"detail": self.detail, "code": self.code}));
         let mut response = (self.status, body).into_response();
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            response.headers_mut().insert(header::RETRY_AFTER, 5.into());
+        if let Some(seconds) = self.retry_after_seconds {
+            let headers = response.headers_mut();
+            headers.insert(header::RETRY_AFTER, seconds.into());
         }
         response
     }

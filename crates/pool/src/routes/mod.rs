@@ -1,6 +1,7 @@
 //! The service's routes (`WIRE.md` §6), and the document that describes them.
 
 mod claims;
+mod crowd;
 mod documents;
 mod error;
 mod openapi;
@@ -19,7 +20,10 @@ use utoipa_axum::routes;
 use crate::blobs::Blobs;
 use crate::served::ServedEpochs;
 use crate::store::Store;
+use crowd::Crowd;
 use error::ApiError;
+
+pub use crowd::Limits;
 
 /// The largest body: a mapping.
 const BODY_LIMIT: usize = 16 << 10;
@@ -30,6 +34,7 @@ pub struct App {
     store: Store,
     epochs: Arc<ServedEpochs>,
     freshness_seconds: u64,
+    crowd: Arc<Crowd>,
 }
 
 impl App {
@@ -40,6 +45,16 @@ impl App {
             store,
             epochs: Arc::new(ServedEpochs::new(blobs)),
             freshness_seconds,
+            crowd: Arc::new(Crowd::new(Limits::default())),
+        }
+    }
+
+    /// Other limits than the default ones.
+    #[must_use]
+    pub fn with_limits(self, limits: Limits) -> Self {
+        Self {
+            crowd: Arc::new(Crowd::new(limits)),
+            ..self
         }
     }
 }
@@ -66,7 +81,8 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(status::readyz))
 }
 
-/// The whole service.
+/// The whole service. Serve it with connection info of [`std::net::SocketAddr`], or
+/// all clients count as one.
 pub fn service(app: App) -> Router {
     let (router, document) = api().split_for_parts();
     let document: Arc<str> = openapi::finish(document)
@@ -88,6 +104,10 @@ pub fn service(app: App) -> Router {
         })
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(CatchPanicLayer::new())
+        .layer(axum::middleware::from_fn_with_state(
+            app.clone(),
+            crowd::limit,
+        ))
         .with_state(app)
 }
 

@@ -84,6 +84,7 @@ pub(super) fn finish(mut document: OpenApi) -> OpenApi {
                     .entry(status.to_owned())
                     .or_insert_with(|| RefOr::T(problem(description)));
             };
+            add("429", "Too many requests of this address; see Retry-After");
             add("503", "Not now; see Retry-After");
             if operation.security.is_some() {
                 add("400", "Malformed");

@@ -1,11 +1,12 @@
 //! The claims API, as its clients see it.
 
+use pool::routes::{App, Limits};
 use protocol::claims::{ClaimPackage, RecipientUpdate};
 use protocol::hotkey::Keypair;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::common::{Backend, CONTRACT, Pool, coldkey, key, now, signed, snapshot};
+use crate::common::{Backend, CONTRACT, Pool, coldkey, key, now, serve, signed, snapshot};
 
 on_both_databases! {
     a_claim_package_has_the_shape_that_clients_read_and_a_good_proof,
@@ -15,6 +16,7 @@ on_both_databases! {
     the_newest_mapping_counts_and_an_old_one_sent_again_changes_nothing,
     a_frozen_epoch_refuses_mappings_until_it_is_published,
     monitors_read_the_status,
+    who_asks_too_often_is_told_when_to_come_back,
     every_input_is_handed_out_by_its_digest,
 }
 
@@ -256,6 +258,27 @@ async fn monitors_read_the_status(backend: Backend) {
     assert_eq!(pool.get("/nothing").await.0, 404);
     let wrong = pool.request(Method::DELETE, "/status");
     assert_eq!(pool.send(wrong).await.0, 405);
+}
+
+async fn who_asks_too_often_is_told_when_to_come_back(backend: Backend) {
+    let pool = Pool::start(backend).await;
+    let limits = Limits {
+        requests_per_address: 1,
+        ..Limits::default()
+    };
+    let url =
+        serve(App::new(pool.store.clone(), pool.blobs.clone(), 300).with_limits(limits)).await;
+    for _ in 0..1_000 {
+        let answer = reqwest::get(format!("{url}/claims/health")).await.unwrap();
+        if answer.status() == 429 {
+            assert_eq!(answer.headers()["retry-after"], "1");
+            let body: Value = answer.json().await.unwrap();
+            assert_eq!(body["code"], "too_many_requests");
+            return;
+        }
+        assert_eq!(answer.status(), 200);
+    }
+    panic!("a thousand requests are not too many");
 }
 
 async fn every_input_is_handed_out_by_its_digest(backend: Backend) {

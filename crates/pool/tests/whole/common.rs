@@ -1,5 +1,6 @@
 //! A pool over a database of its own, served over real HTTP.
 
+use std::net::SocketAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use pool::build::{BuildError, Order, build};
@@ -40,9 +41,7 @@ impl Pool {
         let store = Store::open(&database).await.unwrap();
         let blobs = Blobs::in_directory(directory.path().join("data"));
         let app = App::new(store.clone(), blobs.clone(), 300);
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        tokio::spawn(async move { axum::serve(listener, service(app)).await });
+        let url = serve(app).await;
         Self {
             store,
             blobs,
@@ -89,6 +88,15 @@ impl Pool {
         let row = self.store.epoch(epoch).await.unwrap().unwrap();
         self.blobs.get(row.file_sha256.unwrap()).unwrap()
     }
+}
+
+/// Serves a pool over HTTP; returns its address.
+pub(crate) async fn serve(app: App) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let service = service(app).into_make_service_with_connect_info::<SocketAddr>();
+    tokio::spawn(async move { axum::serve(listener, service).await });
+    url
 }
 
 pub(crate) fn order(epoch: u64, snapshot: Vec<u8>) -> Order {
