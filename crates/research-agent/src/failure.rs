@@ -1,5 +1,7 @@
 //! How a command ends that does not succeed, and the exit status of it.
 
+use subtensor::ChainError;
+
 use crate::client::ClientError;
 use crate::gate::GateError;
 
@@ -96,6 +98,17 @@ impl From<ClientError> for Failure {
                 Self::Usage(error.to_string())
             }
             ClientError::Refused { .. } => Self::Refused(error.to_string()),
+            error => Self::Broken(error.into()),
+        }
+    }
+}
+
+impl From<ChainError> for Failure {
+    fn from(error: ChainError) -> Self {
+        match error {
+            ChainError::Refused { .. } | ChainError::Failed { .. } => {
+                Self::Refused(error.to_string())
+            }
             error => Self::Broken(error.into()),
         }
     }

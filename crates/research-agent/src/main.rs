@@ -9,6 +9,7 @@ mod gate;
 mod lab;
 mod mining;
 mod progress;
+mod rewards;
 mod submission_file;
 mod task;
 mod terminal;

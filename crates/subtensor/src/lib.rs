@@ -24,6 +24,7 @@ mod emitted;
 mod endpoint;
 mod error;
 mod failover;
+mod fee;
 mod metagraph;
 mod node;
 mod pinned;

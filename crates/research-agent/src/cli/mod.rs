@@ -10,6 +10,7 @@ mod loop_command;
 mod mine_once;
 mod options;
 mod peer_evaluate_once;
+mod rewards;
 mod secret;
 mod signed_request;
 mod submit;
@@ -44,6 +45,7 @@ From nothing to a verified submission, by hand:
   bitsota-research-agent dry-run                    the validators' engine, on this machine
   bitsota-research-agent submit                     claim, check, sign, send
   bitsota-research-agent watch SUBMISSION           wait for the verdict
+  bitsota-research-agent rewards list               what did it earn?
 
 Or by a program or a model of yours:
   bitsota-research-agent mine-once --task-slug sort-faster --agent-command 'my-agent {repo_dir_quoted}'
@@ -76,6 +78,11 @@ enum Command {
     PeerEvaluateOnce(peer_evaluate_once::PeerEvaluateOnceArgs),
     /// Mine again and again
     Loop(loop_command::LoopArgs),
+    /// What you earned: look at it, claim it, say who is paid
+    Rewards {
+        #[command(subcommand)]
+        command: Box<rewards::RewardsCommand>,
+    },
     /// Send one signed request, for scripts
     SignedRequest(signed_request::SignedRequestArgs),
     /// Make a hotkey, or show one
@@ -135,6 +142,7 @@ async fn dispatch(command: Command, cancel: &CancellationToken) -> Done {
         Command::MineOnce(args) => mine_once::run(&args, cancel).await,
         Command::PeerEvaluateOnce(args) => peer_evaluate_once::run(&args, cancel).await,
         Command::Loop(args) => loop_command::run(&args, cancel).await,
+        Command::Rewards { command } => rewards::run(&command, cancel).await,
         Command::SignedRequest(args) => signed_request::run(&args, cancel).await,
         Command::Wallet { command } => wallet::run(&command),
     }

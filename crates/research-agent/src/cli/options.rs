@@ -12,7 +12,7 @@ use wallet::{Password, WalletPath};
 use super::secret::Secret;
 use crate::agent::Agent;
 use crate::agent::command::CommandAgent;
-use crate::client::{Client, Id, Retry};
+use crate::client::{Client, Id, Retry, Server};
 use crate::failure::{Done, Failure};
 use crate::lab::{Lab, LabOptions};
 use crate::task::ServedTask;
@@ -41,12 +41,9 @@ impl NetworkArgs {
             first: Duration::from_millis(500),
         };
         let timeout = Duration::from_secs(self.timeout_seconds);
-        Ok(Client::new(
-            &self.coordinator_url,
-            timeout,
-            retry,
-            cancel.clone(),
-        )?)
+        let server = Server::Coordinator;
+        let url = &self.coordinator_url;
+        Ok(Client::new(server, url, timeout, retry, cancel.clone())?)
     }
 }
 

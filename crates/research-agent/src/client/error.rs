@@ -1,35 +1,71 @@
-//! Why a coordinator's answer is of no use.
+//! Why a server's answer is of no use.
+
+use std::fmt;
 
 use protocol::auth::AuthError;
 
 use crate::terminal::plain;
 
-/// Why a coordinator's answer is of no use.
+/// Who is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Server {
+    /// Has tasks, takes submissions.
+    Coordinator,
+    /// Has claims.
+    Pool,
+}
+
+impl Server {
+    /// The option that names its address.
+    const fn option(self) -> &'static str {
+        match self {
+            Self::Coordinator => "--coordinator-url",
+            Self::Pool => "--pool-url",
+        }
+    }
+}
+
+impl fmt::Display for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Coordinator => "coordinator",
+            Self::Pool => "pool",
+        })
+    }
+}
+
+/// Why a server's answer is of no use.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ClientError {
     /// The address is none that is spoken to.
-    #[error("coordinator url {url:?}: {problem}")]
+    #[error("{server} url {url:?}: {problem}")]
     Address {
+        /// Whose.
+        server: Server,
         /// As it was given.
         url: String,
         /// What is wrong.
         problem: &'static str,
     },
-    /// The coordinator understood, and says no.
-    #[error("the coordinator refuses ({status}{}): {detail}", code.as_deref().map(|code| format!(" {code}")).unwrap_or_default())]
+    /// The server understood, and says no.
+    #[error("the {server} refuses ({status}{}): {detail}", code.as_deref().map(|code| format!(" {code}")).unwrap_or_default())]
     Refused {
+        /// Who.
+        server: Server,
         /// The status of the answer.
         status: u16,
-        /// Our stable code, where the coordinator has one.
+        /// Our stable code, where the server has one.
         code: Option<String>,
         /// The sentence, escaped: a stranger wrote it.
         detail: String,
     },
     /// No usable answer, however often it was asked.
     #[error(
-        "the coordinator gave no usable answer in {attempts} attempt(s): {problem}; try again later, or look at --coordinator-url"
+        "the {server} gave no usable answer in {attempts} attempt(s): {problem}; try again later, or look at {}", server.option()
     )]
     Unavailable {
+        /// Who.
+        server: Server,
         /// How often it was asked.
         attempts: u32,
         /// What happened last.
@@ -37,9 +73,11 @@ pub(crate) enum ClientError {
     },
     /// More bytes than any honest answer has.
     #[error(
-        "the answer to {what} has more than {limit} bytes and was not read further; this is no honest coordinator"
+        "the answer to {what} has more than {limit} bytes and was not read further; this is no honest {server}"
     )]
     TooLarge {
+        /// Who.
+        server: Server,
         /// What was asked.
         what: String,
         /// The bound.
@@ -62,13 +100,13 @@ pub(crate) enum ClientError {
 }
 
 impl ClientError {
-    /// Whether the coordinator refused with this status.
+    /// Whether the server refused with this status.
     pub(crate) fn is_status(&self, wanted: u16) -> bool {
         matches!(self, Self::Refused { status, .. } if *status == wanted)
     }
 
     /// Reads a refusal. Clients of this network print `detail`.
-    pub(super) fn refused(status: u16, body: &[u8]) -> Self {
+    pub(super) fn refused(server: Server, status: u16, body: &[u8]) -> Self {
         let value: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
         let text = match &value["detail"] {
             serde_json::Value::String(text) => text.clone(),
@@ -80,6 +118,7 @@ impl ClientError {
             _ => "it does not say why".to_owned(),
         };
         Self::Refused {
+            server,
             status,
             code: value["code"].as_str().map(plain),
             detail: plain(&text),
@@ -118,7 +157,7 @@ mod tests {
             ("<html>", vec!["does not say why"]),
             (r#"{"detail": "a\u001b[2Jb"}"#, vec!["refuses (404): a"]),
         ] {
-            let text = ClientError::refused(404, body.as_bytes()).to_string();
+            let text = ClientError::refused(Server::Coordinator, 404, body.as_bytes()).to_string();
             for word in words {
                 assert!(text.contains(word), "{word:?} is not in {text:?}");
             }

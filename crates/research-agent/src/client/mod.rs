@@ -1,5 +1,5 @@
-//! Talking to a coordinator over HTTP: signed where it must be, bounded in what
-//! is read, patient with what passes. The coordinator may lie; nothing that it
+//! Talking to a coordinator or a pool over HTTP: signed where it must be, bounded
+//! in what is read, patient with what passes. The server may lie; nothing that it
 //! says becomes a path, a redirect or an endless wait.
 
 pub(crate) mod answers;
@@ -17,16 +17,17 @@ use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-pub(crate) use error::ClientError;
+pub(crate) use error::{ClientError, Server};
 pub(crate) use id::Id;
 pub(crate) use retry::Retry;
 
 /// What is read of an answer at most, unless a call says otherwise.
 const ANSWER_BYTES: usize = 16 << 20;
 
-/// A coordinator, and how patiently it is asked.
+/// A server, and how patiently it is asked.
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
+    server: Server,
     http: reqwest::Client,
     base: Url,
     retry: Retry,
@@ -41,6 +42,7 @@ pub(crate) struct Call<'a> {
     query: String,
     body: Option<String>,
     signer: Option<&'a Keypair>,
+    headers: Vec<(&'static str, String)>,
 }
 
 /// An answer of success.
@@ -65,6 +67,7 @@ impl<'a> Call<'a> {
             query: String::new(),
             body: None,
             signer: None,
+            headers: Vec::new(),
         }
     }
 
@@ -99,6 +102,13 @@ impl<'a> Call<'a> {
             signer: Some(signer),
             ..self
         }
+    }
+
+    /// One more header.
+    #[must_use]
+    pub(crate) fn header(mut self, name: &'static str, value: String) -> Self {
+        self.headers.push((name, value));
+        self
     }
 
     /// A raw query string.
@@ -136,14 +146,16 @@ impl Answer {
 }
 
 impl Client {
-    /// A client of the coordinator at `url`. Every wait ends when `cancel` is.
+    /// A client of the server at `url`. Every wait ends when `cancel` is.
     pub(crate) fn new(
+        server: Server,
         url: &str,
         timeout: Duration,
         retry: Retry,
         cancel: CancellationToken,
     ) -> Result<Self, ClientError> {
         let refuse = |problem| ClientError::Address {
+            server,
             url: url.chars().take(200).collect(),
             problem,
         };
@@ -153,14 +165,13 @@ impl Client {
         }
         if !base.username().is_empty() || base.password().is_some() {
             return Err(ClientError::Address {
+                server,
                 url: base.host_str().unwrap_or_default().to_owned(),
                 problem: "carries a user name or password; leave them out",
             });
         }
         if base.query().is_some() || base.fragment().is_some() {
-            return Err(refuse(
-                "has a query or a fragment; name the coordinator's root",
-            ));
+            return Err(refuse("has a query or a fragment; name the service's root"));
         }
         let http = reqwest::Client::builder()
             .http1_only()
@@ -177,6 +188,7 @@ impl Client {
             .build()
             .map_err(|_| refuse("cannot be spoken to: no TLS on this machine"))?;
         Ok(Self {
+            server,
             http,
             base,
             retry,
@@ -216,6 +228,7 @@ impl Client {
             };
             if attempt >= self.retry.attempts {
                 return Err(ClientError::Unavailable {
+                    server: self.server,
                     attempts: attempt,
                     problem,
                 });
@@ -274,6 +287,9 @@ impl Client {
                 .header(auth::TIMESTAMP_HEADER, headers.timestamp)
                 .header(auth::SIGNATURE_HEADER, headers.signature);
         }
+        for (name, value) in &call.headers {
+            request = request.header(*name, value);
+        }
         if let Some(body) = &call.body {
             request = request
                 .header("Content-Type", "application/json")
@@ -295,7 +311,7 @@ impl Client {
         };
         let retry_after = retry::retry_after(header("retry-after").as_deref());
         let next_query = header("link").as_deref().and_then(next_query);
-        let body = match read_body(&mut response, call).await? {
+        let body = match self.read_body(&mut response, call).await? {
             Ok(body) => body,
             Err(problem) => {
                 return Ok(Sent::NotNow {
@@ -318,13 +334,38 @@ impl Client {
                 ),
             }),
             _ if retry::is_temporary(status) => {
-                let problem = ClientError::refused(status, &body).to_string();
+                let problem = ClientError::refused(self.server, status, &body).to_string();
                 Ok(Sent::NotNow {
                     problem,
                     retry_after,
                 })
             }
-            _ => Err(ClientError::refused(status, &body)),
+            _ => Err(ClientError::refused(self.server, status, &body)),
+        }
+    }
+
+    /// The whole body, or what broke it off, which another attempt may mend.
+    async fn read_body(
+        &self,
+        response: &mut reqwest::Response,
+        call: &Call<'_>,
+    ) -> Result<Result<Vec<u8>, String>, ClientError> {
+        let mut body = Vec::new();
+        loop {
+            match response.chunk().await {
+                Ok(Some(chunk)) if body.len() + chunk.len() > ANSWER_BYTES => {
+                    return Err(ClientError::TooLarge {
+                        server: self.server,
+                        what: call.what(),
+                        limit: ANSWER_BYTES,
+                    });
+                }
+                Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+                Ok(None) => return Ok(Ok(body)),
+                Err(error) => {
+                    return Ok(Err(format!("the answer broke off: {}", innermost(&error))));
+                }
+            }
         }
     }
 }
@@ -347,27 +388,6 @@ fn sign(call: &Call<'_>, url: &Url, signer: &Keypair) -> Result<auth::Headers, C
         body: call.body.as_deref().unwrap_or_default().as_bytes(),
     };
     Ok(request.sign(signer, now.map_or(0, |now| now.as_secs()))?)
-}
-
-/// The whole body, or what broke it off, which another attempt may mend.
-async fn read_body(
-    response: &mut reqwest::Response,
-    call: &Call<'_>,
-) -> Result<Result<Vec<u8>, String>, ClientError> {
-    let mut body = Vec::new();
-    loop {
-        match response.chunk().await {
-            Ok(Some(chunk)) if body.len() + chunk.len() > ANSWER_BYTES => {
-                return Err(ClientError::TooLarge {
-                    what: call.what(),
-                    limit: ANSWER_BYTES,
-                });
-            }
-            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
-            Ok(None) => return Ok(Ok(body)),
-            Err(error) => return Ok(Err(format!("the answer broke off: {}", innermost(&error)))),
-        }
-    }
 }
 
 /// The query of `Link: <…?QUERY>; rel="next"`. Of the address nothing but the
@@ -399,7 +419,14 @@ mod tests {
             attempts: 1,
             first: Duration::ZERO,
         };
-        Client::new(url, Duration::from_secs(1), retry, CancellationToken::new())
+        let timeout = Duration::from_secs(1);
+        Client::new(
+            Server::Coordinator,
+            url,
+            timeout,
+            retry,
+            CancellationToken::new(),
+        )
     }
 
     #[test]
