@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Parser, Subcommand};
+use coordinator::pool::Pool;
 use coordinator::rules::places::Places;
 use coordinator::settings::StakeGate;
 use coordinator::store::{backup, events};
@@ -15,6 +17,10 @@ use coordinator::{AdminToken, App, Clock, Settings, Store, routes, server};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+use url::Url;
+
+/// How long the pool may take for everything that is asked of it together.
+const POOL_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Tasks, signed claims, submissions, replay jobs, consensus and rewards.
 #[derive(Debug, Parser)]
@@ -101,6 +107,10 @@ struct Serve {
     /// The metagraph for the stake gate, as JSON: {"neurons": [{"hotkey", "stake"}]}.
     #[arg(long, requires = "minimum_stake")]
     metagraph_file: Option<PathBuf>,
+    /// The pool whose epochs and balances are shown; without it nothing is known of
+    /// the chain.
+    #[arg(long, env = "COORDINATOR_POOL", value_name = "URL")]
+    pool: Option<String>,
     /// Older than this, the metagraph says nothing.
     #[arg(long, default_value_t = 3600, value_name = "SECONDS")]
     metagraph_max_age: u32,
@@ -243,8 +253,24 @@ fn settings(options: &Serve) -> anyhow::Result<Settings> {
         },
         direct_verification: options.direct_verification,
         stake_gate,
+        pool: options.pool.as_deref().map(pool).transpose()?,
         ..Settings::new(token)
     })
+}
+
+fn pool(address: &str) -> anyhow::Result<Arc<Pool>> {
+    // It is not repeated in an error: it may hold a password.
+    let url: Url = address.parse().context("--pool is no address")?;
+    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+        bail!("--pool is no http or https address");
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        bail!("--pool has a user name or password; leave them out");
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        bail!("--pool has a query or a fragment; name the pool's root");
+    }
+    Ok(Arc::new(Pool::new(url, POOL_PATIENCE)?))
 }
 
 fn validators(options: &Serve) -> anyhow::Result<BTreeSet<String>> {

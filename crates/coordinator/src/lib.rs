@@ -4,7 +4,8 @@
 //!
 //! It is thin: nothing that is submitted is ever run, cloned or applied here.
 //! `rules` decides, purely; `flow` changes state, in one transaction each;
-//! `store` is the database; `http` reads requests; `routes` is the wire.
+//! `store` is the database; `http` reads requests; `routes` is the wire; `pool`
+//! asks another service what it knows of the chain.
 
 pub mod app;
 pub mod dashboard;
@@ -13,6 +14,7 @@ pub mod flow;
 pub mod git;
 pub mod http;
 pub mod metrics;
+pub mod pool;
 pub mod routes;
 pub mod rules;
 pub mod server;

@@ -28,10 +28,6 @@ use crate::metrics::gauges;
 use crate::settings::Settings;
 use crate::store::{signatures, submissions, verifications};
 
-/// The most connections at once.
-const CONNECTIONS: usize = 4096;
-/// The most of them from one address.
-const CONNECTIONS_OF_ONE: usize = 512;
 /// How long requests may go on after the service was told to end.
 const GRACE: Duration = Duration::from_secs(20);
 
@@ -39,6 +35,7 @@ const GRACE: Duration = Duration::from_secs(20);
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
     header_patience: Duration,
+    connections: usize,
     of_one_address: usize,
 }
 
@@ -47,11 +44,11 @@ impl Bounds {
     pub fn of(settings: &Settings) -> Self {
         Self {
             header_patience: settings.patience,
-            // Behind a proxy every client has the proxy's address here.
+            connections: settings.connections,
             of_one_address: if settings.trust_forwarded_for {
-                CONNECTIONS
+                settings.connections
             } else {
-                CONNECTIONS_OF_ONE
+                settings.connections_of_one_address
             },
         }
     }
@@ -66,7 +63,7 @@ struct Slot {
 /// Serves `router` until `stop`.
 pub async fn serve(listener: TcpListener, router: Router, bounds: Bounds, stop: CancellationToken) {
     let graceful = GracefulShutdown::new();
-    let slots = Arc::new(Semaphore::new(CONNECTIONS));
+    let slots = Arc::new(Semaphore::new(bounds.connections));
     let crowd = Crowd::new(bounds.of_one_address);
     loop {
         let accepted = tokio::select! {

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
+use crate::pool::Pool;
 use crate::rules::places::Places;
 
 /// How long a claim lives.
@@ -42,6 +44,13 @@ pub struct Settings {
     pub stake_gate: Option<StakeGate>,
     /// How long a client may take to send its headers, and again its body.
     pub patience: Duration,
+    /// The pool that is asked for epochs and balances, if there is one.
+    pub pool: Option<Arc<Pool>>,
+    /// The most connections at once.
+    pub connections: usize,
+    /// The most of them from one address. Behind a proxy every client has the
+    /// proxy's, so with `trust_forwarded_for` this does not count.
+    pub connections_of_one_address: usize,
 }
 
 /// Who may use miner routes.
@@ -72,6 +81,9 @@ impl Settings {
             direct_verification: false,
             stake_gate: None,
             patience: Duration::from_secs(15),
+            pool: None,
+            connections: 4096,
+            connections_of_one_address: 512,
         }
     }
 }

@@ -6,6 +6,7 @@ pub mod data;
 pub mod docs;
 mod front;
 mod plot;
+mod rewards;
 mod submission;
 mod task;
 
@@ -26,6 +27,7 @@ pub fn router() -> Router<App> {
         .route("/dashboard", get(front::page))
         .route("/dashboard/tasks/{id}", get(task::page))
         .route("/dashboard/submissions/{id}", get(submission::page))
+        .route("/dashboard/rewards", get(rewards::page))
         .route("/dashboard/style.css", get(style))
 }
 
@@ -58,7 +60,7 @@ fn document(title: &str, refresh: Refresh, body: &Markup) -> Markup {
             body {
                 header {
                     b { a href="/dashboard" { "Research competitions" } }
-                    a href="/api/v1/reward-snapshot" { "Rewards" }
+                    a href="/dashboard/rewards" { "Rewards" }
                     a href="/docs" { "API" }
                     a href="/disclaimer.md" { "Disclaimer" }
                 }

@@ -56,6 +56,17 @@ impl ListQuery {
         Ok(Some(id.to_string()))
     }
 
+    /// A filter by a hotkey's address.
+    pub fn hotkey(&self, name: &str) -> ApiResult<Option<String>> {
+        let Some(text) = self.one(name)? else {
+            return Ok(None);
+        };
+        let hotkey: protocol::ss58::Address = text
+            .parse()
+            .map_err(|_| ApiError::field(name, "is not an ss58 address of this network"))?;
+        Ok(Some(hotkey.to_string()))
+    }
+
     /// A filter by one of these texts.
     pub fn choice(&self, name: &str, choices: &[&str]) -> ApiResult<Option<String>> {
         match self.one(name)? {

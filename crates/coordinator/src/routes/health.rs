@@ -1,10 +1,9 @@
-//! Whether the service lives and can answer, and what it knows of the chain.
+//! Whether the service lives and can answer.
 
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Serialize;
-use serde_json::json;
 use utoipa::ToSchema;
 
 use crate::app::App;
@@ -35,15 +34,4 @@ pub async fn readyz(State(app): State<App>) -> ApiResult<StatusCode> {
             ApiError::unavailable("database_unreachable", "the database does not answer")
         })?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-/// Contract and chain status. This process has no chain connection of its own.
-#[utoipa::path(get, path = "/api/v1/onchain/status", tag = "rewards",
-    responses((status = 200, description = "What is known", body = Object)))]
-pub async fn onchain_status() -> Json<serde_json::Value> {
-    Json(json!({
-        "enabled": false,
-        "contract_status": null,
-        "detail": "no chain status source is configured",
-    }))
 }

@@ -5,6 +5,7 @@ pub mod claims;
 pub mod disclaimer;
 pub mod health;
 pub mod jobs;
+pub mod onchain;
 pub mod openapi;
 pub mod peers;
 pub mod plans;
@@ -29,7 +30,7 @@ fn api() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))
-        .routes(routes!(health::onchain_status))
+        .routes(routes!(onchain::status))
         .routes(routes!(disclaimer::json))
         .routes(routes!(disclaimer::markdown))
         .routes(routes!(disclaimer::markdown_at_root))
