@@ -53,13 +53,41 @@ impl References {
                 ApiError::field("base_ref", format!("the repository has no {shown:?}"))
             }),
             Ok(Ok(Err(error))) => {
-                // libgit2's text may hold a path of this host.
                 tracing::warn!(%error, "cannot list a repository");
-                Err(ApiError::field("repository", "cannot be read"))
+                let why = reason(&error);
+                Err(ApiError::field(
+                    "repository",
+                    format!("cannot be read: {why}"),
+                ))
             }
             Ok(Err(_)) | Err(_) => Err(busy()),
         }
     }
+}
+
+/// Why a remote could not be listed, in words of our own: libgit2's may hold a path
+/// of this host.
+fn reason(error: &git2::Error) -> String {
+    use git2::{ErrorClass, ErrorCode};
+    let status: String = error
+        .message()
+        .rsplit_once("http status code: ")
+        .map(|(_, rest)| rest.chars().take_while(char::is_ascii_digit).collect())
+        .unwrap_or_default();
+    let words = match (error.code(), error.class()) {
+        _ if !status.is_empty() => {
+            return format!("its server answers with HTTP status {status}");
+        }
+        (ErrorCode::Auth, _) => "it asks for a password, and a task's repository is public",
+        (ErrorCode::Certificate, _) | (_, ErrorClass::Ssl) => {
+            "its server's TLS certificate is not valid, or TLS fails"
+        }
+        (ErrorCode::NotFound, _) => "there is no repository",
+        (_, ErrorClass::Net | ErrorClass::Os) => "its host does not answer",
+        (_, ErrorClass::Http) => "its server does not speak git over HTTP",
+        _ => "what is there is no git repository",
+    };
+    words.to_owned()
 }
 
 fn list(url: &str, wanted: Option<&str>) -> Result<Option<CommitId>, git2::Error> {
@@ -90,4 +118,71 @@ fn list(url: &str, wanted: Option<&str>) -> Result<Option<CommitId>, git2::Error
         wanted.to_owned(),
     ];
     Ok(names.iter().find_map(|name| find(name)))
+}
+
+#[cfg(test)]
+mod tests {
+    use git2::{Error, ErrorClass, ErrorCode};
+
+    use super::*;
+
+    #[test]
+    fn a_reason_is_told_without_a_path_of_this_host() {
+        for (code, class, message, words) in [
+            (
+                ErrorCode::Auth,
+                ErrorClass::Http,
+                "/root/.netrc",
+                "asks for a password",
+            ),
+            (
+                ErrorCode::GenericError,
+                ErrorClass::Http,
+                "unexpected http status code: 404",
+                "HTTP status 404",
+            ),
+            (
+                ErrorCode::Certificate,
+                ErrorClass::Ssl,
+                "/etc/ssl",
+                "TLS certificate",
+            ),
+            (
+                ErrorCode::GenericError,
+                ErrorClass::Net,
+                "failed to resolve",
+                "host does not answer",
+            ),
+            (
+                ErrorCode::NotFound,
+                ErrorClass::Repository,
+                "/srv/x",
+                "no repository",
+            ),
+            (
+                ErrorCode::GenericError,
+                ErrorClass::Odb,
+                "/srv/x",
+                "no git repository",
+            ),
+        ] {
+            let told = reason(&Error::new(code, class, message));
+            assert!(told.contains(words) && !told.contains('/'), "{told}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_directory_that_is_no_repository_is_told_so() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().display().to_string();
+        let error = References::default()
+            .resolve(&path, None)
+            .await
+            .unwrap_err();
+        let ApiError::Fields(fields) = error else {
+            panic!("{error:?}");
+        };
+        assert_eq!(fields[0].field, "repository");
+        assert_eq!(fields[0].problem, "cannot be read: there is no repository");
+    }
 }

@@ -45,7 +45,9 @@ pub async fn claim(
         let Some(found) = verifications::next(conn, dialect, wanted).await? else {
             return Ok(None);
         };
-        if !is_wanted(conn, wanted, &found.id).await? {
+        // The query that found it may have read the leases before the one who held
+        // the row until now committed another.
+        if !verifications::has_place(conn, wanted, &found.id).await? {
             continue;
         }
         let id = job_id(&found.id, &wanted.hotkey);
@@ -62,23 +64,13 @@ pub async fn claim(
     Ok(None)
 }
 
-/// Whether a submission, whose row the transaction holds, still wants this
-/// validator. The query that found it may have read the leases before the one
-/// who held the row until now committed another.
-async fn is_wanted(conn: &mut Conn, wanted: &Wanted, submission_id: &str) -> ApiResult<bool> {
-    let one = Wanted {
-        submission_id: submission_id.to_owned(),
-        ..wanted.clone()
-    };
-    Ok(!verifications::worklist(conn, &one, 1).await?.is_empty())
-}
-
 /// Extends a lease. A lost one is won back if nobody took the place.
 pub async fn heartbeat(
     conn: &mut Conn,
     id: &str,
     wanted: Wanted,
     lease_seconds: i64,
+    cause: &Cause,
 ) -> ApiResult<Timestamp> {
     let job = verifications::find(conn, id)
         .await?
@@ -95,9 +87,19 @@ pub async fn heartbeat(
         .await?
         .ok_or_else(|| no_job(id))?;
     let holds = job.status == VerificationStatus::Leased
-        && (job.lease_expires_at > now || is_wanted(conn, &wanted, &submission.id).await?);
+        && (job.lease_expires_at > now
+            || verifications::has_place(conn, &wanted, &submission.id).await?);
     let until = now.plus_seconds(lease_seconds);
     if holds && verifications::renew(conn, id, now, until).await? {
+        // Of the job and not of the submission, whose life line a long replay would
+        // fill with nothing else.
+        let event = Event {
+            action: "job.renewed",
+            subject: id,
+            task_id: Some(&submission.task_id),
+        };
+        let detail = json!({"submission_id": submission.id, "until": until});
+        events::record(conn, cause, event, &detail).await?;
         return Ok(until);
     }
     Err(ApiError::conflict(

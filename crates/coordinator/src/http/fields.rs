@@ -137,9 +137,9 @@ impl Fields {
         self.as_uuid(name, &text).unwrap_or_default()
     }
 
-    /// A UUID, if it is there.
+    /// A UUID, if it is there. An empty text is as good as absent: forms send it.
     pub fn optional_uuid(&mut self, name: &str) -> Option<String> {
-        let text = self.optional_text(name, 1, 64)?;
+        let text = self.optional_text(name, 0, 64)?;
         self.as_uuid(name, &text)
     }
 
@@ -164,9 +164,12 @@ impl Fields {
         Some(value)
     }
 
-    /// A SHA-256 digest, if it is there. Upper-case hex is read, too: clients differ.
+    /// A SHA-256 digest, if it is there and not empty. Upper-case hex is read, too:
+    /// clients differ.
     pub fn optional_digest(&mut self, name: &str) -> Option<Sha256Digest> {
-        let text = self.optional_text(name, 1, 80)?;
+        let text = self
+            .optional_text(name, 0, 80)
+            .filter(|text| !text.is_empty())?;
         let digest = text.to_ascii_lowercase().parse().ok();
         if digest.is_none() {
             self.problem(name, "is not 64 hex digits");

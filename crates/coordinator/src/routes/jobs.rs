@@ -64,11 +64,14 @@ pub struct WorkRequest {
     /// Only this task.
     #[schema(format = Uuid)]
     task_id: Option<String>,
+    /// Only the task of this slug.
+    #[schema(max_length = 120)]
+    task_slug: Option<String>,
     /// Only this submission.
     #[schema(format = Uuid)]
     submission_id: Option<String>,
-    /// At most so many jobs of a worklist.
-    #[schema(minimum = 1, maximum = 100)]
+    /// At most so many jobs of a worklist, and never more than 100.
+    #[schema(minimum = 1)]
     limit: Option<i64>,
 }
 
@@ -120,6 +123,9 @@ fn wanted(app: &App, hotkey: &str, fields: &mut Fields) -> Wanted {
         now,
         task_id: fields.optional_uuid("task_id").unwrap_or_default(),
         submission_id: fields.optional_uuid("submission_id").unwrap_or_default(),
+        task_slug: fields
+            .optional_text("task_slug", 0, 120)
+            .unwrap_or_default(),
     }
 }
 
@@ -177,9 +183,11 @@ pub async fn scan(
     Validator(signed): Validator<SMALL>,
 ) -> ApiResult<Json<Worklist>> {
     let mut fields = signed.fields_if_any()?;
+    // Whoever asks for more gets what there is at most, and asks again.
     let limit = fields
-        .optional_integer("limit", 1, WORKLIST)
-        .unwrap_or(WORKLIST);
+        .optional_integer("limit", 1, i64::MAX)
+        .unwrap_or(WORKLIST)
+        .min(WORKLIST);
     let wanted = wanted(&app, &signed.hotkey, &mut fields);
     let wanted = fields.done(wanted)?;
     let mut conn = app.store.read().await?;
@@ -235,11 +243,11 @@ pub async fn heartbeat(
 ) -> ApiResult<Json<Lease>> {
     let wanted = wanted(&app, &signed.hotkey, &mut Fields::none());
     let seconds = app.settings.lease_seconds;
-    let id = job_id.clone();
+    let (id, cause) = (job_id.clone(), signed.cause());
     let lease_expires_at = app
         .store
         .write(move |conn| {
-            Box::pin(async move { jobs::heartbeat(conn, &id, wanted, seconds).await })
+            Box::pin(async move { jobs::heartbeat(conn, &id, wanted, seconds, &cause).await })
         })
         .await?;
     Ok(Json(Lease {

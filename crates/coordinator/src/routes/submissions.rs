@@ -54,9 +54,9 @@ pub struct SubmissionRequest {
     /// Where the artifact is; https only.
     #[schema(max_length = 2048)]
     artifact_uri: Option<String>,
-    #[schema(pattern = "^[0-9a-fA-F]{64}$")]
+    #[schema(pattern = "^([0-9a-fA-F]{64})?$")]
     artifact_sha256: Option<String>,
-    #[schema(minimum = 1)]
+    #[schema(minimum = 0)]
     artifact_size_bytes: Option<i64>,
     #[schema(max_length = 1_000_000)]
     execution_log: Option<String>,
@@ -109,7 +109,10 @@ fn read(mut fields: Fields, places: Places) -> ApiResult<Posted> {
             .optional_text("artifact_uri", 0, 2048)
             .filter(|uri| !uri.is_empty()),
         artifact_sha256: fields.optional_digest("artifact_sha256"),
-        artifact_size_bytes: fields.optional_integer("artifact_size_bytes", 1, i64::MAX >> 10),
+        // A client without an artifact may say that it has 0 bytes.
+        artifact_size_bytes: fields
+            .optional_integer("artifact_size_bytes", 0, i64::MAX >> 10)
+            .filter(|size| *size > 0),
         execution_log: fields.log("execution_log", 1_000_000),
     };
     artifact_problems(&mut fields, &posted, places);

@@ -20,6 +20,10 @@ impl Places {
         if self.is_local(address) || (self == Self::LocalToo && address.starts_with('/')) {
             return None;
         }
+        // Nobody sends it, so one repository would have many names.
+        if address.contains('#') {
+            return Some("has a #fragment, which is no part of a clone URL");
+        }
         remote_problem(address, "is not an https clone URL")
     }
 
@@ -75,6 +79,15 @@ mod tests {
             );
             assert!(Places::RemoteOnly.file_problem(bad).is_some(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_repository_has_no_fragment_and_an_artifact_may() {
+        let address = "https://example.org/x.git#main";
+        let problem = Places::RemoteOnly.repository_problem(address);
+        assert!(problem.is_some_and(|problem| problem.contains("#fragment")));
+        assert_eq!(Places::RemoteOnly.file_problem(address), None);
+        assert_eq!(Places::LocalToo.repository_problem("/srv/a#b"), None);
     }
 
     #[test]

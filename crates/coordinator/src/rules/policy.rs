@@ -224,31 +224,8 @@ fn read_weight(fields: &mut Fields, name: &str) -> Decimal {
     }
 }
 
-/// Splits `total` by weights with the largest remainders: nothing is created or
-/// lost, and between equal remainders the earlier entry gets the unit.
-pub fn apportion(total: u64, weights: &[u64]) -> Vec<u64> {
-    let sum: u128 = weights.iter().map(|weight| u128::from(*weight)).sum();
-    if sum == 0 {
-        return vec![0; weights.len()];
-    }
-    let part = |weight: &u64| u128::from(total) * u128::from(*weight);
-    let mut parts: Vec<u64> = weights
-        .iter()
-        .map(|weight| u64::try_from(part(weight) / sum).unwrap_or(u64::MAX))
-        .collect();
-    let left = total - parts.iter().sum::<u64>();
-    let mut order: Vec<usize> = (0..weights.len()).collect();
-    order.sort_by_key(|index| (std::cmp::Reverse(part(&weights[*index]) % sum), *index));
-    for index in order.into_iter().zip(0..left).map(|(index, _)| index) {
-        parts[index] += 1;
-    }
-    parts
-}
-
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
 
     #[test]
@@ -258,19 +235,5 @@ mod tests {
         assert_eq!(targets[0].weight.as_str(), "0.9");
         assert_eq!(targets[1].hotkey.as_deref(), Some(CONTRACT_HOTKEY));
         assert_eq!(targets[1].weight.as_str(), "0.1");
-    }
-
-    proptest! {
-        #[test]
-        fn apportioning_neither_creates_nor_loses(
-            total in 0u64..=1_000_000_000, weights in proptest::collection::vec(0u64..1_000_000_000, 1..50)
-        ) {
-            let parts = apportion(total, &weights);
-            let expected = if weights.iter().all(|w| *w == 0) { 0 } else { total };
-            prop_assert_eq!(parts.iter().sum::<u64>(), expected);
-            for (part, weight) in parts.iter().zip(&weights) {
-                prop_assert!(*weight > 0 || *part == 0);
-            }
-        }
     }
 }

@@ -5,7 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use super::policy::{RewardPolicy, apportion};
+use protocol::apportion::apportion;
+
+use super::policy::RewardPolicy;
 
 /// The whole of all shares.
 pub const BILLION: u64 = 1_000_000_000;

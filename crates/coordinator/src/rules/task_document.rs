@@ -23,6 +23,17 @@ const TEMPLATE: &[(&str, &str)] = &[
     ("repository", "\"https://localhost/\""),
 ];
 
+/// Optional texts of which an empty one is as good as none: forms send it.
+const MAY_BE_EMPTY: &[&str] = &[
+    "base_ref",
+    "setup_command",
+    "result_path",
+    "secondary_metric_name",
+    "secondary_metric_direction",
+    "score_command",
+    "image",
+];
+
 /// A posted task.
 #[derive(Debug)]
 pub struct Posted {
@@ -46,6 +57,9 @@ pub fn read(mut fields: Fields, places: Places) -> ApiResult<Posted> {
         let Some(raw) = fields.raw(&name) else {
             continue;
         };
+        if raw.get() == "\"\"" && MAY_BE_EMPTY.contains(&name.as_str()) {
+            continue;
+        }
         match parse(&[(&name, raw.get())]) {
             Ok(_) => sound.push((name, raw)),
             Err(error) => fields.problem(&shown(&name), explain(&error)),
@@ -72,6 +86,10 @@ fn more_problems(fields: &mut Fields, task: &Task, places: Places) {
     let repository = task.repository.as_deref().unwrap_or_default();
     if let Some(problem) = places.repository_problem(repository) {
         fields.problem("repository", problem);
+    }
+    // For local work a title is optional; in a catalog it is not.
+    if task.title.is_empty() {
+        fields.problem("title", "has 0 characters; 3 to 255 are allowed");
     }
     let reference = task.base_ref.as_deref().unwrap_or_default();
     if reference.is_empty()
@@ -173,6 +191,27 @@ mod tests {
                 "title",
             ]
         );
+    }
+
+    #[test]
+    fn an_empty_optional_text_is_as_good_as_none_and_an_empty_title_is_not() {
+        let json = |title: &str| {
+            format!(
+                r#"{{"slug": "sort", "title": "{title}", "repository": "https://a/b", "base_ref": "",
+            "allowed_patch_paths": ["src"], "metric_direction": "maximize", "metric_name": "m",
+            "benchmark_command": "true", "time_budget_seconds": 1, "setup_command": "",
+            "result_path": "", "secondary_metric_name": "", "secondary_metric_direction": ""}}"#
+            )
+        };
+        let fields = Fields::of(&json("Sort")).unwrap();
+        let task = read(fields, Places::RemoteOnly).unwrap().task;
+        assert_eq!((task.setup_command, task.result_path), (None, None));
+        assert_eq!(
+            (task.secondary_metric_name, task.secondary_metric_direction),
+            (None, None)
+        );
+        assert_eq!(task.base_ref.as_deref(), Some("HEAD"));
+        assert_eq!(wrong_fields(&json("")), ["title"]);
     }
 
     #[test]

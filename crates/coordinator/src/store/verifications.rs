@@ -8,24 +8,30 @@ use super::{Conn, Dialect};
 use crate::error::ApiResult;
 use crate::time::Timestamp;
 
-/// Which submissions still want a replay by a validator: pending, recent, of a
-/// task that validators decide, not decided or put off by this one, and with
-/// fewer live leases of others than replays are missing.
-macro_rules! wanted {
+/// What a validator has not decided: pending and recent submissions of tasks that
+/// validators decide, on which it has not said its word. After an error of its own
+/// a submission stays away for a while.
+macro_rules! undecided {
     () => {
         " FROM submissions s WHERE s.status = 'pending_verification' AND s.created_at >= $2 \
          AND EXISTS (SELECT 1 FROM tasks t WHERE t.id = s.task_id \
-             AND t.competition_mode <> 'peer_evaluation' \
-             AND (CASE WHEN s.consensus = 'disagreement' THEN 1 ELSE t.quorum - \
-                 (SELECT COUNT(*) FROM verifications d WHERE d.submission_id = s.id \
-                  AND d.status IN ('accepted', 'rejected')) END) > \
-                 (SELECT COUNT(*) FROM verifications l WHERE l.submission_id = s.id \
-                  AND l.status = 'leased' AND l.lease_expires_at > $3 \
-                  AND l.validator_hotkey <> $1)) \
+             AND t.competition_mode <> 'peer_evaluation' AND ($6 = '' OR t.slug = $6)) \
          AND NOT EXISTS (SELECT 1 FROM verifications v WHERE v.submission_id = s.id \
              AND v.validator_hotkey = $1 \
              AND (v.status IN ('accepted', 'rejected') OR v.retry_at > $3)) \
          AND ($4 = '' OR s.task_id = $4) AND ($5 = '' OR s.id = $5) "
+    };
+}
+
+/// Of these, the ones with fewer live leases of others than replays are missing.
+macro_rules! with_a_place {
+    () => {
+        "AND (SELECT CASE WHEN s.consensus = 'disagreement' THEN 1 ELSE t.quorum - \
+             (SELECT COUNT(*) FROM verifications d WHERE d.submission_id = s.id \
+              AND d.status IN ('accepted', 'rejected')) END FROM tasks t WHERE t.id = s.task_id) > \
+             (SELECT COUNT(*) FROM verifications l WHERE l.submission_id = s.id \
+              AND l.status = 'leased' AND l.lease_expires_at > $3 \
+              AND l.validator_hotkey <> $1) "
     };
 }
 
@@ -42,9 +48,12 @@ pub struct Wanted {
     pub task_id: String,
     /// Only this submission, if not empty.
     pub submission_id: String,
+    /// Only the task of this slug, if not empty.
+    pub task_slug: String,
 }
 
-/// The worklist, oldest first. Reads only; nothing is held.
+/// The worklist, oldest first: everything that the validator has not decided,
+/// whoever is at it meanwhile. Reads only; nothing is held.
 pub async fn worklist(
     conn: &mut Conn,
     wanted: &Wanted,
@@ -53,17 +62,33 @@ pub async fn worklist(
     Ok(sqlx::query_as(concat!(
         "SELECT ",
         submission_columns!(),
-        wanted!(),
-        "ORDER BY s.created_at, s.id LIMIT $6"
+        undecided!(),
+        "ORDER BY s.created_at, s.id LIMIT $7"
     ))
     .bind(wanted.hotkey.clone())
     .bind(wanted.since)
     .bind(wanted.now)
     .bind(wanted.task_id.clone())
     .bind(wanted.submission_id.clone())
+    .bind(wanted.task_slug.clone())
     .bind(limit)
     .fetch_all(conn)
     .await?)
+}
+
+/// Whether a submission still has a place for the validator.
+pub async fn has_place(conn: &mut Conn, wanted: &Wanted, submission_id: &str) -> ApiResult<bool> {
+    let found: Option<String> =
+        sqlx::query_scalar(concat!("SELECT s.id", undecided!(), with_a_place!()))
+            .bind(wanted.hotkey.clone())
+            .bind(wanted.since)
+            .bind(wanted.now)
+            .bind(wanted.task_id.clone())
+            .bind(submission_id.to_owned())
+            .bind(wanted.task_slug.clone())
+            .fetch_optional(conn)
+            .await?;
+    Ok(found.is_some())
 }
 
 /// The oldest wanted submission that the validator does not hold yet, locked for
@@ -82,7 +107,8 @@ pub async fn next(
             concat!(
                 "SELECT ",
                 submission_columns!(),
-                wanted!(),
+                undecided!(),
+                with_a_place!(),
                 "AND NOT EXISTS (SELECT 1 FROM verifications m WHERE m.submission_id = s.id \
                  AND m.validator_hotkey = $1 AND m.status = 'leased' \
                  AND m.lease_expires_at > $3 AND $5 = '') \
@@ -101,6 +127,7 @@ pub async fn next(
         .bind(wanted.now)
         .bind(wanted.task_id.clone())
         .bind(wanted.submission_id.clone())
+        .bind(wanted.task_slug.clone())
         .fetch_optional(conn)
         .await?)
 }

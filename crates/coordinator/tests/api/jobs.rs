@@ -115,13 +115,6 @@ async fn a_lost_validators_job_returns_and_its_late_result_still_counts(backend:
         .post(&validator(1), CLAIM, &json!({}))
         .await
         .refused(404, "no_pending_jobs");
-    assert_eq!(
-        server
-            .post(&validator(1), SCAN, &json!({}))
-            .await
-            .expect(200)["jobs"],
-        json!([])
-    );
     server.app.clock.advance_seconds(601);
     let second = server
         .post(&validator(1), CLAIM, &json!({}))
@@ -144,6 +137,75 @@ async fn a_lost_validators_job_returns_and_its_late_result_still_counts(backend:
         .await
         .expect(200);
     assert_eq!(rows.as_array().unwrap().len(), 1, "one counted result");
+}
+
+async fn the_worklist_has_everything_undecided_whoever_is_at_it(backend: Backend) {
+    let server = Server::start(backend).await;
+    let task = server.task(|_| {}).await;
+    let submission = server.submit(&key(1), &task, |_| {}).await;
+    let listed = async |n| {
+        let list = server
+            .post(&validator(n), SCAN, &json!({}))
+            .await
+            .expect(200);
+        list["jobs"].as_array().unwrap().len()
+    };
+    let held = server
+        .post(&validator(0), CLAIM, &json!({}))
+        .await
+        .expect(200);
+    assert_eq!((listed(0).await, listed(1).await), (1, 1));
+    server
+        .post(&validator(1), CLAIM, &json!({}))
+        .await
+        .refused(404, "no_pending_jobs");
+    // What was found on the worklist may be replayed and posted without a lease.
+    let list = server
+        .post(&validator(1), SCAN, &json!({}))
+        .await
+        .expect(200);
+    let error = json!({"status": "error", "outcome_code": "internal", "fault": "validator"});
+    server
+        .post_result(&validator(1), &list["jobs"][0], &error)
+        .await
+        .expect(200);
+    assert_eq!(listed(1).await, 0, "it waits after an error of its own");
+    assert_eq!(listed(2).await, 1);
+    server
+        .post_result(&validator(0), &held, &accepted(1.0))
+        .await
+        .expect(200);
+    assert_eq!(server.status_of(&submission).await["status"], "accepted");
+    assert_eq!((listed(0).await, listed(2).await), (0, 0));
+}
+
+async fn work_is_asked_for_by_the_slug_of_a_task_as_well(backend: Backend) {
+    let server = Server::start(backend).await;
+    let (one, two) = (server.task(|_| {}).await, server.task(|_| {}).await);
+    server.submit(&key(1), &one, |_| {}).await;
+    let wanted = server.submit(&key(2), &two, |_| {}).await;
+    let by_slug = json!({"task_slug": two["slug"]});
+    let list = server.post(&validator(0), SCAN, &by_slug).await.expect(200);
+    assert_eq!(list["jobs"].as_array().unwrap().len(), 1);
+    assert_eq!(list["jobs"][0]["submission_id"], wanted["id"]);
+    let job = server
+        .post(&validator(0), CLAIM, &by_slug)
+        .await
+        .expect(200);
+    assert_eq!(job["submission_id"], wanted["id"]);
+    for nothing in [
+        by_slug,
+        json!({"task_slug": "no-such-task"}),
+        json!({"task_slug": one["slug"], "task_id": two["id"]}),
+    ] {
+        server
+            .post(&validator(0), CLAIM, &nothing)
+            .await
+            .refused(404, "no_pending_jobs");
+    }
+    for any in [json!({"task_slug": ""}), json!({"task_slug": null})] {
+        server.post(&validator(1), CLAIM, &any).await.expect(200);
+    }
 }
 
 async fn heartbeats_keep_a_lease_until_it_is_lost(backend: Backend) {
@@ -169,6 +231,20 @@ async fn heartbeats_keep_a_lease_until_it_is_lost(backend: Backend) {
             .await
             .refused(404, "no_pending_jobs");
     }
+    let mut conn = server.app.store.read().await.unwrap();
+    let job_id = job["job_id"].as_str().unwrap();
+    let events = coordinator::store::events::of(&mut conn, job_id)
+        .await
+        .unwrap();
+    drop(conn);
+    let actor = validator(0).hotkey().to_string();
+    assert_eq!(events.len(), 3, "each heartbeat is in the audit trail");
+    assert!(
+        events
+            .iter()
+            .all(|one| one.action == "job.renewed" && one.actor == actor)
+    );
+    assert!(events[2].request_digest.is_some());
     server
         .post(&validator(1), &beat, &Value::Null)
         .await
@@ -348,6 +424,8 @@ on_both_databases! {
     a_job_has_the_wires_fields_and_the_private_inputs,
     racing_validators_never_both_hold_a_job,
     a_lost_validators_job_returns_and_its_late_result_still_counts,
+    the_worklist_has_everything_undecided_whoever_is_at_it,
+    work_is_asked_for_by_the_slug_of_a_task_as_well,
     heartbeats_keep_a_lease_until_it_is_lost,
     a_result_posted_twice_is_one_row_and_another_is_refused,
     a_result_for_anothers_job_is_refused,

@@ -79,7 +79,7 @@ async fn digits_of_claimed_metrics_survive(backend: Backend) {
 async fn every_wrong_field_of_a_submission_is_named(backend: Backend) {
     let server = Server::start(backend).await;
     let bad = json!({"claim_id": "x", "base_ref": "", "patch": 1, "summary": "", "claimed_metrics": {"a": "1", "b": null},
-        "artifact_sha256": "zz", "artifact_size_bytes": 0, "implemented_submission_id": "y"});
+        "artifact_sha256": "zz", "artifact_size_bytes": -1, "implemented_submission_id": "y"});
     server
         .post(&key(1), "/api/v1/submissions", &bad)
         .await
@@ -160,6 +160,36 @@ async fn an_artifact_alone_is_enough_and_is_redirected_to(backend: Backend) {
         .await;
     assert_eq!(reply.status, 307);
     assert_eq!(reply.headers["location"], uri);
+}
+
+async fn a_client_that_sends_empty_fields_for_what_it_has_not_is_served(backend: Backend) {
+    let server = Server::start(backend).await;
+    let task = server.task(|_| {}).await;
+    let submission = server
+        .submit(&key(1), &task, |body| {
+            for field in [
+                "proposed_idea",
+                "implemented_submission_id",
+                "artifact_uri",
+                "artifact_sha256",
+            ] {
+                body[field] = json!("");
+            }
+            body["artifact_size_bytes"] = json!(0);
+        })
+        .await;
+    for field in [
+        "implemented_submission_id",
+        "artifact_uri",
+        "artifact_sha256",
+        "artifact_size_bytes",
+    ] {
+        assert_eq!(submission[field], Value::Null, "{field}");
+    }
+    let empty = json!({"submission_id": "", "task_id": "", "limit": 5000});
+    let scan = "/api/v1/validator/submissions/scan";
+    let list = server.post(&key(200), scan, &empty).await.expect(200);
+    assert_eq!(list["jobs"].as_array().unwrap().len(), 1);
 }
 
 async fn foreign_and_used_claims_are_refused(backend: Backend) {
@@ -318,6 +348,7 @@ on_both_databases! {
     every_wrong_field_of_a_submission_is_named,
     what_the_gate_would_refuse_is_refused_before_it_is_stored,
     an_artifact_alone_is_enough_and_is_redirected_to,
+    a_client_that_sends_empty_fields_for_what_it_has_not_is_served,
     foreign_and_used_claims_are_refused,
     two_submissions_that_race_for_a_claim_are_one,
     equal_content_is_refused_from_one_hotkey_and_marked_from_another,
