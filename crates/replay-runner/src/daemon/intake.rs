@@ -13,7 +13,7 @@ use super::attempt::{self, Attempt};
 use super::backlog::Backlog;
 use super::backoff::Backoff;
 use super::budget::Budget;
-use super::client::{ClientError, WireJob, Work};
+use super::client::{ClientError, Trouble, WireJob, Work};
 use super::job::{Job, Redactor};
 use super::result::ResultBody;
 use super::run::Running;
@@ -37,6 +37,8 @@ pub(super) struct Intake {
     /// How often it has asked.
     pub(super) rounds: u64,
     has_leases: bool,
+    /// Whether the answer to a request that leases may have been lost.
+    has_lost_answer: bool,
 }
 
 impl Intake {
@@ -47,6 +49,7 @@ impl Intake {
             failures: 0,
             rounds: 0,
             has_leases: true,
+            has_lost_answer: false,
         }
     }
 
@@ -91,6 +94,12 @@ impl Intake {
     async fn ask(&mut self, shared: &Shared) -> Result<usize, SpoolError> {
         let config = shared.config();
         self.rounds += 1;
+        if self.has_lost_answer {
+            let taken = self.take_up(shared).await?;
+            if taken > 0 || self.has_lost_answer {
+                return Ok(taken);
+            }
+        }
         match shared.client().work().await {
             Ok(work) => {
                 self.ask_at = Instant::now() + config.interval;
@@ -102,10 +111,46 @@ impl Intake {
                 Ok(0)
             }
             Err(error) => {
+                self.has_lost_answer = shared.client().leases_by_asking()
+                    && !config.dry_run
+                    && error.trouble() == Trouble::Passing;
                 self.trouble(shared, &error).await;
                 Ok(0)
             }
         }
+    }
+
+    /// Takes up what was leased by an answer that was lost, before anything else is
+    /// asked for: otherwise nobody would replay it until the lease ends.
+    async fn take_up(&mut self, shared: &Shared) -> Result<usize, SpoolError> {
+        let client = shared.client();
+        let held = match client.held().await {
+            Ok(held) => held,
+            Err(error) if error.trouble() == Trouble::Passing => {
+                self.trouble(shared, &error).await;
+                return Ok(0);
+            }
+            // This coordinator does not tell.
+            Err(_) => Vec::new(),
+        };
+        self.has_lost_answer = false;
+        self.coordinator_answers(shared).await?;
+        let mut taken = 0;
+        for (job_id, submission_id) in held {
+            if !shared.spool.wants(&job_id).await? {
+                continue;
+            }
+            match client.lease(&submission_id).await {
+                Ok(Some(job)) => taken += admit(shared, job).await?,
+                Ok(None) => {}
+                Err(error) => {
+                    self.has_lost_answer = error.trouble() == Trouble::Passing;
+                    self.trouble(shared, &error).await;
+                    return Ok(taken);
+                }
+            }
+        }
+        Ok(taken)
     }
 
     /// Takes one job of the backlog, leasing it first where that is possible.

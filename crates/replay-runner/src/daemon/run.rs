@@ -157,6 +157,7 @@ pub async fn run(start: Start) -> Result<Ended, DaemonError> {
         intake: Intake::new(),
         running: Running::default(),
         probing: None,
+        reopens: false,
         signals,
         start,
         shared,
@@ -170,6 +171,8 @@ struct Daemon {
     intake: Intake,
     running: Running,
     probing: Option<JoinHandle<()>>,
+    /// Whether slots or access have changed, which counts once no replay runs.
+    reopens: bool,
     signals: Signals,
     start: Start,
 }
@@ -324,6 +327,13 @@ impl Daemon {
 
     async fn one_turn(&mut self) -> Result<(), SpoolError> {
         let shared = Arc::clone(&self.shared);
+        if self.reopens {
+            if !self.running.is_empty() {
+                return Ok(());
+            }
+            self.reopens = false;
+            shared.set_engine(None);
+        }
         let Some(engine) = shared.engine() else {
             if self.probing.as_ref().is_none_or(JoinHandle::is_finished) {
                 let shared = Arc::clone(&shared);
@@ -519,10 +529,11 @@ impl Daemon {
         let reopens =
             (old.slots, &old.access, &old.bounds) != (new.slots, &new.access, &new.bounds);
         self.shared.set_config(new);
-        if reopens && self.running.is_empty() {
-            self.shared.set_engine(None);
-        } else if reopens {
-            tracing::warn!("slots and access change when no replay runs; send SIGHUP again then");
+        self.reopens |= reopens;
+        if reopens && !self.running.is_empty() {
+            tracing::info!(
+                "slots and access change when the running replays have ended; none is begun before"
+            );
         }
         tracing::info!("the configuration was read again");
     }

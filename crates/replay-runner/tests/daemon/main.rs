@@ -10,3 +10,4 @@ mod process;
 mod spool;
 mod starting;
 mod taking;
+mod unit;

@@ -189,13 +189,31 @@ fn sighup_reads_the_configuration_again_and_a_wrong_one_changes_nothing() {
 }
 
 #[test]
-fn health_and_metrics_are_served_and_say_what_happened() {
-    let coordinator = offering(|_, _| Reply::json(200, &row("rejected")));
+fn sighup_changes_how_many_replays_run_at_once() {
+    let coordinator = idle();
     let place = Place::new();
-    place.configure(coordinator.address, "listen = \"127.0.0.1:0\"");
+    let configure = |slots: u32| {
+        let more = format!("listen = \"127.0.0.1:0\"\nslots = {slots}");
+        place.configure(coordinator.address, &more);
+    };
+    configure(1);
     let daemon = place.start();
-    place.wait_for("posted");
-    let address = place.wait("the address", || {
+    let address = listens(&place);
+    for slots in [1, 3, 2] {
+        configure(slots);
+        daemon.signal(Signal::SIGHUP);
+        let line = format!("replay_runner_slots {slots}");
+        place.wait(&line, || {
+            let metrics = get(&address, "/metrics");
+            metrics.lines().any(|found| found == line).then_some(())
+        });
+    }
+    assert!(daemon.stop().success());
+}
+
+/// Where a daemon serves health and metrics.
+fn listens(place: &Place) -> String {
+    place.wait("the address", || {
         let log = place.log();
         let line = log
             .lines()
@@ -206,14 +224,26 @@ fn health_and_metrics_are_served_and_say_what_happened() {
             .filter(|c| c.is_ascii_digit() || ".:".contains(*c))
             .collect();
         Some(plain)
-    });
-    let get = |path: &str| {
-        let mut stream = TcpStream::connect(&address).unwrap();
-        write!(stream, "GET {path} HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        answer
-    };
+    })
+}
+
+fn get(address: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[test]
+fn health_and_metrics_are_served_and_say_what_happened() {
+    let coordinator = offering(|_, _| Reply::json(200, &row("rejected")));
+    let place = Place::new();
+    place.configure(coordinator.address, "listen = \"127.0.0.1:0\"");
+    let daemon = place.start();
+    place.wait_for("posted");
+    let address = listens(&place);
+    let get = |path: &str| get(&address, path);
     assert!(get("/healthz").starts_with("HTTP/1.1 200"));
     assert!(get("/readyz").starts_with("HTTP/1.1 204"));
     assert!(get("/x").starts_with("HTTP/1.1 404"));

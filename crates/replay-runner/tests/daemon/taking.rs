@@ -1,5 +1,7 @@
 //! Taking work: what is offered, leased, passed over, and left alone.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use serde_json::{Value, json};
 
 use crate::coordinator::{Coordinator, JOB, Reply, Request, SUBMISSION, empty_job, row};
@@ -100,6 +102,40 @@ fn a_claim_path_of_single_jobs_is_asked_for_single_jobs() {
     );
     assert!(place.command().status().unwrap().success());
     assert!(coordinator.asked(SCAN).is_empty());
+    assert_eq!(coordinator.asked("/result").len(), 1);
+}
+
+#[test]
+fn a_job_whose_lease_was_answered_into_the_void_is_taken_up_and_no_second_one_is() {
+    let place = Place::new();
+    let hotkey = place.keypair.hotkey().to_string();
+    let asked = AtomicUsize::new(0);
+    let coordinator = coordinator(move |request| match request.path.as_str() {
+        CLAIM => Some(match asked.fetch_add(1, Ordering::Relaxed) {
+            // It was leased, and nobody heard of it.
+            0 => Reply::Cut(String::new()),
+            _ => {
+                assert_eq!(request.json(), json!({"submission_id": SUBMISSION}));
+                Reply::json(200, &empty_job())
+            }
+        }),
+        "/api/v1/verifications" if request.query == "status=leased" => {
+            let held = |id: &str, hotkey: &str| json!({"id": id, "submission_id": SUBMISSION, "status": "leased", "validator_hotkey": hotkey});
+            let other = "99999999-9999-4999-8999-999999999999";
+            Some(Reply::json(
+                200,
+                &json!([held(JOB, &hotkey), held(other, "somebody else")]),
+            ))
+        }
+        _ => None,
+    });
+    place.configure(
+        coordinator.address,
+        &format!("cycles = 2\nclaim_path = {CLAIM:?}"),
+    );
+    let status = place.command().status().unwrap();
+    assert!(status.success(), "{}", place.log());
+    assert_eq!(coordinator.asked(CLAIM).len(), 2);
     assert_eq!(coordinator.asked("/result").len(), 1);
 }
 

@@ -156,6 +156,23 @@ pub(super) fn rows(answer: &str) -> Result<Vec<RowView>, ClientError> {
     Ok(values.iter().filter_map(read_row).collect())
 }
 
+/// The submissions of rows that `hotkey` holds and has not answered, each with its
+/// job's id.
+pub(super) fn held(answer: &str, hotkey: &str) -> Result<Vec<(String, String)>, ClientError> {
+    let values: Vec<Value> =
+        serde_json::from_str(answer).map_err(|_| protocol("verifications that are no list"))?;
+    let id = |row: &Value, name: &str| {
+        let id: uuid::Uuid = row.get(name)?.as_str()?.parse().ok()?;
+        Some(id.to_string())
+    };
+    let ours = values.iter().filter(|row| {
+        let text = |name| row.get(name).and_then(Value::as_str);
+        text("validator_hotkey") == Some(hotkey) && text("status") == Some("leased")
+    });
+    let ids = ours.filter_map(|row| Some((id(row, "id")?, id(row, "submission_id")?)));
+    Ok(ids.take(MOST_JOBS).collect())
+}
+
 fn read_row(value: &Value) -> Option<RowView> {
     let id: uuid::Uuid = value.get("id")?.as_str()?.parse().ok()?;
     let status = match value.get("status")?.as_str()? {

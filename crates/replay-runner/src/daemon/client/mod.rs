@@ -89,6 +89,20 @@ impl Client {
         }
     }
 
+    /// Whether asking for work leases it, so that a lost answer leaves a lease that
+    /// nobody works on.
+    pub fn leases_by_asking(&self) -> bool {
+        self.work_path == CLAIM_PATH
+    }
+
+    /// What the coordinator says that this validator holds: jobs and their
+    /// submissions.
+    pub async fn held(&self) -> Result<Vec<(String, String)>, ClientError> {
+        let path = "/api/v1/verifications";
+        let answer = self.transport.get(path, "status=leased", LARGE).await?;
+        answers::held(&answer, &self.hotkey())
+    }
+
     /// Says that a job is being worked on.
     pub async fn heartbeat(&self, job_id: &str) -> Result<Beat, ClientError> {
         let path = format!("/api/v1/validator/jobs/{job_id}/heartbeat");
