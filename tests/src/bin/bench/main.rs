@@ -4,6 +4,7 @@
 mod artifact;
 mod check;
 mod coordinator;
+mod daemon;
 mod engine;
 mod memory;
 mod overhead;

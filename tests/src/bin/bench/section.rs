@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use crate::program::Program;
 use crate::row::Row;
 use crate::tasks::Workshop;
-use crate::{artifact, check, coordinator, memory, overhead, phases, queue};
+use crate::{artifact, check, coordinator, daemon, memory, overhead, phases, queue};
 
 /// One group of measurements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -25,6 +25,8 @@ pub(crate) enum Section {
     Memory,
     /// The coordinator under load, on both databases
     Coordinator,
+    /// The daemon's jobs a minute, and how long a submission waits
+    Daemon,
     /// A full check of a task's determinism, in replays' worth of time
     Check,
     /// Where the time of one replay goes
@@ -74,6 +76,7 @@ impl Bench {
             Section::Queue => queue::eight(self, &mut tell)?,
             Section::Memory => memory::flood(self, &mut tell)?,
             Section::Coordinator => coordinator::under_load(self, &mut tell)?,
+            Section::Daemon => daemon::throughput(self, &mut tell)?,
             Section::Check => check::full(self, &mut tell)?,
             Section::Phases => phases::of_a_replay(self)?,
         }
