@@ -67,7 +67,7 @@ impl Agent {
         let made = agent.run(["wallet", "new", "--json", "--wallet-path"], [wallets])?;
         let made = made.successful()?.json()?;
         let text = |name: &str| made[name].as_str().context("a new wallet says where it is");
-        agent.hotkey = text("ss58_address")?.to_owned();
+        text("ss58_address")?.clone_into(&mut agent.hotkey);
         agent.hotkey_file = text("file")?.into();
         Ok(agent)
     }

@@ -35,7 +35,7 @@ use system_tests::stop::{Interrupted, Stop};
 
 use miners::{Entry, Miners};
 use network::Network;
-use screen::Screen;
+use screen::{Columns, Screen};
 use watch::Watch;
 
 /// Starts a coordinator, validators and miners, each as processes, and shows what
@@ -96,7 +96,7 @@ fn show(arguments: &Arguments, stop: &Stop, place: &Path) -> Result<bool> {
     // Before anything else: it is needed at the end.
     contract::executor()?;
     let fixtures = selection::chosen(arguments.all, arguments.task.as_deref())?;
-    let mut screen = Screen::new();
+    let mut screen = Screen::new(Columns::of(&fixtures));
     let style = screen.style;
     let mut network = Network::start(place, arguments.listen, arguments.jobs.max(1))?;
     let client = network.coordinator.client.clone();

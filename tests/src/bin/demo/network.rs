@@ -8,7 +8,8 @@ use anyhow::Result;
 use nix::sys::signal::Signal;
 use system_tests::network::{Coordinator, Daemon};
 
-/// Who validates.
+/// Who validates. Their daemons have the demo's process id behind that, so that two
+/// demos do not share hotkeys, each of which runs once on a host.
 const VALIDATORS: [&str; 2] = ["north", "south"];
 
 /// The processes; told to end when this is dropped.
@@ -22,7 +23,10 @@ impl Network {
     /// Starts a coordinator at `listen`, and validators with `at_once` slots
     /// together.
     pub(crate) fn start(directory: &Path, listen: SocketAddr, at_once: usize) -> Result<Self> {
-        let names = &VALIDATORS[..VALIDATORS.len().min(at_once)];
+        let names = VALIDATORS.iter().take(at_once);
+        let names: Vec<String> = names
+            .map(|name| format!("{name}-{}", std::process::id()))
+            .collect();
         let hotkeys: Vec<String> = names.iter().map(|name| Daemon::hotkey(name)).collect();
         let coordinator = Coordinator::listening(&directory.join("coordinator"), &hotkeys, listen)?;
         let mut network = Self {
@@ -41,15 +45,14 @@ impl Network {
 
     /// What the validators have to say when something does not work.
     pub(crate) fn complaints(&self) -> String {
-        let lines = |validator: &Daemon| {
+        let said = |validator: &Daemon| {
             let log = validator.log();
             let lines: Vec<&str> = log.lines().collect();
-            lines[lines.len().saturating_sub(20)..].join("\n")
+            let last = &lines[lines.len().saturating_sub(20)..];
+            format!("{} says\n{}", name_of(validator), last.join("\n"))
         };
-        self.validators
-            .iter()
-            .map(|validator| format!("{} says\n{}\n", validator.name(), lines(validator)))
-            .collect()
+        let said: Vec<String> = self.validators.iter().map(said).collect();
+        said.join("\n")
     }
 
     /// The name behind a validator's hotkey.
@@ -58,8 +61,14 @@ impl Network {
             .validators
             .iter()
             .find(|validator| Daemon::hotkey(validator.name()) == hotkey);
-        known.map_or(hotkey, Daemon::name).to_owned()
+        known.map_or(hotkey, name_of).to_owned()
     }
+}
+
+/// The name of a validator.
+pub(crate) fn name_of(validator: &Daemon) -> &str {
+    let name = validator.name();
+    name.split_once('-').map_or(name, |(name, _)| name)
 }
 
 impl Drop for Network {

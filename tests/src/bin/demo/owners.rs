@@ -9,7 +9,7 @@ use system_tests::network::{Client, post_fixture};
 use system_tests::runner::{Runner, replay_all};
 use system_tests::verdict::{Decision, differences};
 
-use crate::screen::Screen;
+use crate::screen::{Columns, Screen};
 use crate::words::observed;
 
 /// The task that every validator has to agree about, where there are several: its
@@ -36,6 +36,7 @@ pub(crate) fn post<'a>(
     validators: usize,
     directory: &Path,
 ) -> Result<Vec<Posted<'a>>> {
+    let name = screen.columns.name;
     let mut baselines = dry_runs(screen, runner, fixtures)?;
     let mut posted = Vec::new();
     for fixture in fixtures {
@@ -48,9 +49,8 @@ pub(crate) fn post<'a>(
         let id = post_fixture(client, task, files, directory, u32::try_from(quorum)?)?;
         let baseline = baselines.remove(&fixture.name).context("a baseline")?;
         screen.event(&format!(
-            "owner    posts    {:24} {:8} {}",
+            "owner    posts    {:name$}  {}",
             fixture.name,
-            "",
             observed(task, &baseline.metrics)
         ));
         posted.push(Posted {
@@ -73,6 +73,7 @@ fn dry_runs(
         .filter_map(|fixture| fixture.cases.iter().find(|case| case.name == BASELINE))
         .cloned()
         .collect();
+    let Columns { name, code } = screen.columns;
     let mut baselines = BTreeMap::new();
     let mut failed = Vec::new();
     replay_all(runner, &cases, 2, |case, result| {
@@ -85,7 +86,7 @@ fn dry_runs(
                 let expected = &case.submission.expect;
                 let found = differences(expected, &fixture.task, &decision, None);
                 screen.event(&format!(
-                    "owner    tries    {:24} {} {:26} {:4.1} s",
+                    "owner    tries    {:name$}  {} {:code$} {:5.1} s",
                     case.task,
                     screen.style.status(report.status),
                     report.code.as_str(),

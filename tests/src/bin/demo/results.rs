@@ -10,8 +10,7 @@ use system_tests::verdict::metrics;
 use crate::miners::{Entry, Miners};
 use crate::owners::Posted;
 use crate::plot::{Point, plot};
-use crate::screen::Screen;
-use crate::style::Style;
+use crate::screen::{Columns, Screen};
 use crate::watch::{Fate, Watch};
 use crate::words::{observed, short_name};
 
@@ -31,7 +30,7 @@ pub(crate) fn show(
     ));
     for (entry, fate) in watch.entries.iter().zip(&watch.fates) {
         if entry.task.id == task.id {
-            screen.say(&row(style, entry, fate));
+            screen.say(&row(screen, entry, fate));
         }
     }
     let points: Vec<Point> = watch
@@ -62,13 +61,21 @@ pub(crate) fn show(
 }
 
 /// One line of the table.
-fn row(style: Style, entry: &Entry<'_>, fate: &Fate) -> String {
-    let (name, miner) = (&entry.case.name, fate.miner);
-    let head = format!("{} {name:24} {miner:8}", style.mark(fate.is_as_expected()));
+fn row(screen: &Screen, entry: &Entry<'_>, fate: &Fate) -> String {
+    let (style, Columns { name, code }) = (screen.style, screen.columns);
+    let head = format!(
+        "{} {:name$}  {:8}",
+        style.mark(fate.is_as_expected()),
+        entry.case.name,
+        fate.miner
+    );
     let line = match (&fate.taken, &fate.decision) {
-        (Some(Taken::Refused { code, .. }), _) => {
-            let code = code.as_str();
-            format!("{head} {} {code:26} when it was submitted", style.refused())
+        (Some(Taken::Refused { code: said, .. }), _) => {
+            let said = said.as_str();
+            format!(
+                "{head} {} {said:code$} when it was submitted",
+                style.refused()
+            )
         }
         (_, Some(decision)) => {
             let by: Vec<String> = fate
@@ -80,7 +87,7 @@ fn row(style: Style, entry: &Entry<'_>, fate: &Fate) -> String {
                 })
                 .collect();
             format!(
-                "{head} {} {:26} {:38} {}",
+                "{head} {} {:code$} {:37} {}",
                 style.status(decision.status),
                 decision.code.as_str(),
                 observed(&entry.task.fixture.task, &decision.metrics),

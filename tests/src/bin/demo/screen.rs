@@ -6,11 +6,37 @@ use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use system_tests::fixtures::Fixture;
+
 use crate::style::Style;
+
+/// How wide the columns of the demo's tables are, in characters.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Columns {
+    /// Names of tasks and submissions.
+    pub(crate) name: usize,
+    /// Outcome codes.
+    pub(crate) code: usize,
+}
+
+impl Columns {
+    /// As wide as what is shown of `fixtures`.
+    pub(crate) fn of(fixtures: &[Fixture]) -> Self {
+        let cases = || fixtures.iter().flat_map(|fixture| &fixture.cases);
+        let names = cases().map(|case| case.name.len());
+        let names = names.chain(fixtures.iter().map(|fixture| fixture.name.len()));
+        let codes = cases().map(|case| case.submission.expect.code.as_str().len());
+        Self {
+            name: names.max().unwrap_or(0),
+            code: codes.max().unwrap_or(0),
+        }
+    }
+}
 
 /// What the demo shows.
 pub(crate) struct Screen {
     pub(crate) style: Style,
+    pub(crate) columns: Columns,
     began: Instant,
     live: MultiProgress,
     bars: Vec<ProgressBar>,
@@ -18,9 +44,10 @@ pub(crate) struct Screen {
 
 impl Screen {
     /// Standard output; without live lines where nobody would see them move.
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(columns: Columns) -> Self {
         Self {
             style: Style::of_standard_output(),
+            columns,
             began: Instant::now(),
             live: MultiProgress::with_draw_target(ProgressDrawTarget::stdout()),
             bars: Vec::new(),

@@ -16,7 +16,7 @@ use crate::live;
 use crate::miners::{Entry, Submitted};
 use crate::network::Network;
 use crate::plot::Point;
-use crate::screen::Screen;
+use crate::screen::{Columns, Screen};
 use crate::words::{at_most, observed};
 
 /// Between two looks.
@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_mins(3);
 /// between two looks.
 const NEWEST: usize = 50;
 /// The characters of a reason in a line.
-const REASON: usize = 64;
+const REASON: usize = 60;
 
 /// A replay by one validator.
 #[derive(Debug, Clone)]
@@ -161,27 +161,27 @@ impl<'a> Watch<'a> {
         self.changed = Instant::now();
         let entry = self.entries[submitted.entry];
         let (style, miner) = (screen.style, submitted.miner);
-        let (name, expected) = (&entry.case.name, &entry.case.submission.expect);
+        let expected = &entry.case.submission.expect;
+        let Columns { name, code } = screen.columns;
+        let head = format!("{miner:8} submits  {:name$}", entry.case.name);
         let fate = &mut self.fates[submitted.entry];
         fate.miner = miner;
         match &submitted.taken {
-            Taken::Refused { code, why } => {
-                if *code != expected.code {
+            Taken::Refused { code: said, why } => {
+                if *said != expected.code {
                     fate.differences
                         .push(format!("expected {} {}", expected.status, expected.code));
                 }
                 screen.event(&format!(
-                    "{miner:8} submits  {name:24} {} {:26} {}",
+                    "{head}  {} {:code$} {}",
                     style.refused(),
-                    code.as_str(),
+                    said.as_str(),
                     style.aside(&at_most(why, REASON)),
                 ));
             }
             // Repeated is only ever the answer to one of several miners.
             Taken::Pending { .. } | Taken::Repeated => screen.event(&format!(
-                "{miner:8} submits  {name:24} {:8} {:26} {}",
-                "",
-                "",
+                "{head}  {}",
                 style.aside(&at_most(&entry.case.submission.summary, REASON)),
             )),
         }
@@ -201,6 +201,7 @@ impl<'a> Watch<'a> {
         self.seen.insert(key);
         self.changed = Instant::now();
         let entry = self.entries[number];
+        let Columns { name, code } = screen.columns;
         let task = &entry.task.fixture.task;
         let (expected, baseline) = (&entry.case.submission.expect, &entry.task.baseline);
         let replay = Replay {
@@ -215,7 +216,7 @@ impl<'a> Watch<'a> {
         };
         let time = replay
             .seconds
-            .map_or_else(|| "      ".to_owned(), |seconds| format!("{seconds:4.1} s"));
+            .map_or_else(String::new, |seconds| format!("{seconds:.1} s"));
         // It is tried again: nothing is decided by what is this host's fault.
         let is_ours = row["fault"] == serde_json::to_value(Fault::Validator)?;
         let news = if is_ours {
@@ -225,7 +226,7 @@ impl<'a> Watch<'a> {
             self.decided(number, screen.elapsed())?
         };
         screen.event(&format!(
-            "{:8} replays  {:24} {} {:26} {time}  {what}{}",
+            "{:8} replays  {:name$}  {} {:code$} {time:>7}  {what}{}",
             replay.validator,
             entry.case.name,
             screen.style.status(seen.status),
