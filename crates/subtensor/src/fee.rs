@@ -8,6 +8,9 @@ use subxt::ext::scale_value::Value;
 
 use crate::{At, ChainError, PinnedCall};
 
+/// `RuntimeDispatchInfo`: the weight, the class, and the fee in this chain's balance.
+type DispatchInfo = (Compact<u64>, Compact<u64>, u8, u64);
+
 /// The parts of an account that count here.
 #[derive(DecodeAsType)]
 #[decode_as_type(crate_path = "subxt::ext::scale_decode")]
@@ -43,11 +46,8 @@ impl At {
             .call_raw("TransactionPaymentApi_query_info", Some(&asked))
             .await
             .map_err(|error| ChainError::read(WHAT, &error))?;
-        // `RuntimeDispatchInfo`: the weight, the class, and the fee in this chain's
-        // balance.
-        type Info = (Compact<u64>, Compact<u64>, u8, u64);
-        let (_, _, _, fee) =
-            Info::decode_all(&mut &*answer).map_err(|error| ChainError::read(WHAT, &error))?;
+        let (_, _, _, fee) = DispatchInfo::decode_all(&mut &*answer)
+            .map_err(|error| ChainError::read(WHAT, &error))?;
         Ok(fee)
     }
 
