@@ -57,7 +57,7 @@ pub fn verify_file(
 /// replay learns of a wrong path before it, not after.
 ///
 /// # Errors
-/// [`ReceiptError::Io`] as [`write`] would say it.
+/// [`ReceiptError::Io`] as [`write()`] would say it.
 pub fn can_write(path: &Path) -> Result<(), ReceiptError> {
     let failed = |error| ReceiptError::io(format!("write {}", path.display()))(error);
     if path.is_dir() {
