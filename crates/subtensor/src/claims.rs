@@ -144,13 +144,16 @@ impl Claims<'_> {
         }
     }
 
-    /// Asks a view. Any origin would do, so the contract asks itself.
+    /// Asks a view. Any origin would do, so the contract asks itself. It may own
+    /// nothing, and the chain refuses a limit for deposits that the origin could not
+    /// pay, needed or not; without one it takes what there is.
     async fn ask<T: Decode>(&self, message: &Message) -> Result<T, ChainError> {
         let origin = Hotkey::from_bytes(self.contract);
-        let run = self
-            .at
-            .dry_run(&origin, &call(self.contract, message), message)
-            .await?;
+        let call = ContractCall {
+            storage_deposit_limit_rao: None,
+            ..call(self.contract, message)
+        };
+        let run = self.at.dry_run(&origin, &call, message).await?;
         decode_return(message, &run.data)
     }
 }

@@ -32,8 +32,10 @@ pub struct Emitted {
     pub data: Vec<u8>,
 }
 
-/// `ContractNotFound` and `ContractReverted` of the contracts pallet.
+/// `ContractNotFound`, `StorageDepositNotEnoughFunds` and `ContractReverted` of the
+/// contracts pallet.
 const NOT_FOUND: [u8; 6] = [3, 29, 6, 0, 0, 0];
+const NOT_ENOUGH_FUNDS: [u8; 6] = [3, 29, 23, 0, 0, 0];
 const REVERTED: [u8; 6] = [3, 29, 26, 0, 0, 0];
 /// `ContractEmitted` of the contracts pallet.
 const EMITTED: [u8; 2] = [29, 3];
@@ -58,7 +60,7 @@ impl State {
             return Vec::new();
         };
         let gas = gas.map(|(time, size)| (time.0, size.0));
-        self.check_limits(value, gas, deposit);
+        self.check_limits(value, gas, deposit.or(Some(DEPOSIT)));
         let mut answer = (
             (Compact(11u64), Compact(12u64)),
             (Compact(13u64), Compact(14u64)),
@@ -67,6 +69,11 @@ impl State {
         )
             .encode();
         match self.contract.as_ref() {
+            // The pallet refuses a limit that its origin could not pay, and a contract
+            // has stake, but no balance.
+            Some(contract) if contract.account() == origin && deposit.is_some() => {
+                (1u8, NOT_ENOUGH_FUNDS).encode_to(&mut answer);
+            }
             Some(contract) if contract.account() == dest => {
                 let ran = contract.try_out(block, origin, &input);
                 (0u8, u32::from(ran.reverted), ran.data).encode_to(&mut answer);

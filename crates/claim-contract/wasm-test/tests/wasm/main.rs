@@ -158,6 +158,14 @@ fn a_publication_is_told_as_watchers_read_it() {
 }
 
 #[test]
+fn who_owns_nothing_can_ask() {
+    let mut world = World::new();
+    world.call_as_contract();
+    let latest: Option<u64> = world.ask("get_latest_published_epoch", &());
+    assert_eq!(latest, None);
+}
+
+#[test]
 fn a_stranger_is_refused() {
     let mut world = World::new();
     world.call_as_stranger();

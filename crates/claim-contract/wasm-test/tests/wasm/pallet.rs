@@ -178,6 +178,11 @@ impl World {
         answer
     }
 
+    /// Lets the contract itself ask, which owns no balance.
+    pub(crate) fn call_as_contract(&mut self) {
+        self.caller = self.contract.clone();
+    }
+
     /// Asks a view.
     pub(crate) fn ask<T: Decode>(&mut self, message: &str, args: &impl Encode) -> T {
         self.call(message, args).1
