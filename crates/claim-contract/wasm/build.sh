@@ -3,8 +3,8 @@
 #
 #     wasm/build.sh [DIRECTORY]      the toolchain is unpacked there, not installed; default: target/wasm-toolchain
 #
-# Writes wasm/claim_contract.wasm, its digest, and the digests of what it was made from. The same versions give the same
-# bytes, wherever the tree lies; `git diff --exit-code wasm` afterwards says whether they did.
+# Writes wasm/claim_contract.wasm, its digest, and the digests of what it was made from. The same versions are to give
+# the same bytes; `git diff --exit-code wasm` afterwards says whether they did.
 set -eu
 
 crate=$(cd "$(dirname "$0")/.." && pwd)
