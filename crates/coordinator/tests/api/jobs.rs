@@ -204,7 +204,8 @@ async fn work_is_asked_for_by_the_slug_of_a_task_as_well(backend: Backend) {
             .refused(404, "no_pending_jobs");
     }
     for any in [json!({"task_slug": ""}), json!({"task_slug": null})] {
-        server.post(&validator(1), CLAIM, &any).await.expect(200);
+        let list = server.post(&validator(1), SCAN, &any).await.expect(200);
+        assert_eq!(list["jobs"].as_array().unwrap().len(), 2);
     }
 }
 

@@ -78,9 +78,12 @@ impl ClaimsChain {
             priced: Vec::new(),
         }));
         let shared = Arc::clone(&table);
+        // One for all: making one reads the machine's certificates.
+        let http = reqwest::Client::new();
         let answer = move |body: Bytes| {
             let (node, table) = (Arc::clone(&node), Arc::clone(&shared));
-            async move { answer(&node, &table, body).await }
+            let http = http.clone();
+            async move { answer(&http, &node, &table, body).await }
         };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address: SocketAddr = listener.local_addr().unwrap();
@@ -108,7 +111,12 @@ impl ClaimsChain {
     }
 }
 
-async fn answer(node: &StandIn, table: &Mutex<Table>, body: Bytes) -> String {
+async fn answer(
+    http: &reqwest::Client,
+    node: &StandIn,
+    table: &Mutex<Table>,
+    body: Bytes,
+) -> String {
     let request: Value = serde_json::from_slice(&body).unwrap();
     let text = |place: usize| request["params"][place].as_str().unwrap_or_default();
     let bytes =
@@ -137,7 +145,7 @@ async fn answer(node: &StandIn, table: &Mutex<Table>, body: Bytes) -> String {
             json!({"jsonrpc": "2.0", "id": request["id"], "result": result}).to_string()
         }
         None => {
-            let sent = reqwest::Client::new()
+            let sent = http
                 .post(format!("http://{}", node.endpoint()))
                 .body(body)
                 .send();

@@ -218,12 +218,12 @@ async fn lying(
     pool: &PoolService,
     change: impl Fn(&str, &mut Value) + Send + Sync + 'static,
 ) -> Liar {
-    let real = pool.url.clone();
+    let (real, http) = (pool.url.clone(), reqwest::Client::new());
     Liar::start(move |_, asked| {
         let url = format!("{real}{}", asked.path);
         let (status, body) = tokio::task::block_in_place(|| {
             tokio::runtime::Handle::current().block_on(async {
-                let got = reqwest::get(url).await.unwrap();
+                let got = http.get(&url).send().await.unwrap();
                 (got.status().as_u16(), got.text().await.unwrap())
             })
         });
