@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use protocol::{Code, Fault, Report};
 use system_tests::corpus::engine::{self, docker};
+use system_tests::corpus::small_disk::SmallDisk;
 use system_tests::corpus::table::{honest_replay, problems};
 use system_tests::corpus::{Lab, Row, Task, row};
 
@@ -340,30 +341,4 @@ fn noise(length: usize) -> String {
         let _ = write!(text, "{state:016x}");
     }
     text
-}
-
-/// A file system of a few megabytes, unmounted when dropped.
-struct SmallDisk(PathBuf);
-
-impl SmallDisk {
-    fn mount(path: &Path, bytes: u64) -> Result<Self> {
-        fs::create_dir(path)?;
-        let status = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &format!("size={bytes}"), "corpus"])
-            .arg(path)
-            .status()
-            .context("mount")?;
-        ensure!(status.success(), "mount: {status}");
-        Ok(Self(path.to_owned()))
-    }
-
-    fn path(&self) -> &Path {
-        &self.0
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("--lazy").arg(&self.0).status();
-    }
 }

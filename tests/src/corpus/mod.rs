@@ -8,6 +8,7 @@ pub mod private_engine;
 pub mod proxy;
 pub mod row;
 pub mod running;
+pub mod small_disk;
 pub mod table;
 pub mod task;
 
