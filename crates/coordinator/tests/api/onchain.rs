@@ -169,7 +169,10 @@ async fn a_pool_that_is_away_slow_or_strange_is_told_plainly_and_harms_nobody(ba
     for (text, words) in [
         ("<html>", "cannot be read"),
         ("{\"epochs\": [\"<script>\"]}", "cannot be read"),
-        ("{\"epochs\": [7], \"default_epoch\": 7}", "answers with status 404"),
+        (
+            "{\"epochs\": [7], \"default_epoch\": 7}",
+            "answers with status 404",
+        ),
         (long, "more than 1048576 bytes"),
     ] {
         let front = Front::of(&pool.url, body(text)).await;

@@ -111,13 +111,12 @@ fn a_job_whose_lease_was_answered_into_the_void_is_taken_up_and_no_second_one_is
     let hotkey = place.keypair.hotkey().to_string();
     let asked = AtomicUsize::new(0);
     let coordinator = coordinator(move |request| match request.path.as_str() {
-        CLAIM => Some(match asked.fetch_add(1, Ordering::Relaxed) {
+        CLAIM => Some(if asked.fetch_add(1, Ordering::Relaxed) == 0 {
             // It was leased, and nobody heard of it.
-            0 => Reply::Cut(String::new()),
-            _ => {
-                assert_eq!(request.json(), json!({"submission_id": SUBMISSION}));
-                Reply::json(200, &empty_job())
-            }
+            Reply::Cut(String::new())
+        } else {
+            assert_eq!(request.json(), json!({"submission_id": SUBMISSION}));
+            Reply::json(200, &empty_job())
         }),
         "/api/v1/verifications" if request.query == "status=leased" => {
             let held = |id: &str, hotkey: &str| json!({"id": id, "submission_id": SUBMISSION, "status": "leased", "validator_hotkey": hotkey});

@@ -1,5 +1,6 @@
 //! From what is claimable to a signed call: every reason not to sign comes first.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use protocol::hotkey::{Hotkey, Keypair};
@@ -243,24 +244,22 @@ impl Plan {
     /// For people.
     pub(crate) fn told(&self) -> String {
         let mut text = format!("epoch      {}\n", self.epoch);
-        text += &format!("hotkey     {}\n", self.hotkey);
-        text += &format!("pays to    {}\n", self.recipient_coldkey);
-        text += &format!("earned     {}\n", coins(self.amount_rao));
-        text += &format!("paid       {}\n", coins(self.claimed_rao));
-        text += &format!("now        {}\n", coins(self.due_rao));
-        text += &format!("fee        at most {}\n", coins(self.fee_rao));
-        match &self.sent {
-            Some(sent) => {
-                text += &format!(
-                    "claimed on block {} by {}\n",
-                    sent.block, sent.extrinsic_hash
-                );
-            }
-            None => {
-                text += &format!("message    claim_single {}\n", self.call.input());
-                text += &format!("call data  {}\n", self.call.call_data());
-                text += "nothing was signed; any wallet may sign this call, and the recipient is the same\n";
-            }
+        let _ = writeln!(text, "hotkey     {}", self.hotkey);
+        let _ = writeln!(text, "pays to    {}", self.recipient_coldkey);
+        let _ = writeln!(text, "earned     {}", coins(self.amount_rao));
+        let _ = writeln!(text, "paid       {}", coins(self.claimed_rao));
+        let _ = writeln!(text, "now        {}", coins(self.due_rao));
+        let _ = writeln!(text, "fee        at most {}", coins(self.fee_rao));
+        if let Some(sent) = &self.sent {
+            let _ = writeln!(
+                text,
+                "claimed on block {} by {}",
+                sent.block, sent.extrinsic_hash
+            );
+        } else {
+            let _ = writeln!(text, "message    claim_single {}", self.call.input());
+            let _ = writeln!(text, "call data  {}", self.call.call_data());
+            text += "nothing was signed; any wallet may sign this call, and the recipient is the same\n";
         }
         text
     }

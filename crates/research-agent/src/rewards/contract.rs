@@ -158,7 +158,12 @@ impl Contract {
     async fn view<T: Decode>(&self, message: &Message) -> Result<T, ChainError> {
         // A view asks nothing of who looks; nobody's account is named.
         let nobody = Hotkey::from_bytes([0; 32]);
-        let call = self.call(message, MOST_GAS);
+        // Nobody could pay a deposit, and the chain refuses a limit beyond that,
+        // needed or not; without one it takes what there is.
+        let call = ContractCall {
+            storage_deposit_limit_rao: None,
+            ..self.call(message, MOST_GAS)
+        };
         let seen = self.at.dry_run(&nobody, &call, message).await?;
         decode_return(message, &seen.data)
     }

@@ -26,6 +26,7 @@ pub(crate) fn coins(rao: u64) -> String {
 }
 
 /// Amounts in JSON are decimal text: what reads them may make doubles of numbers.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
 pub(crate) fn as_text<S: serde::Serializer>(rao: &u64, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(rao)
 }

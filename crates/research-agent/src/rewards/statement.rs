@@ -1,6 +1,8 @@
 //! What a hotkey can claim, put together from the pool and the contract, each
 //! proof checked.
 
+use std::fmt::Write as _;
+
 use protocol::claims::{ClaimPackage, MerkleHash};
 use protocol::ss58::Address;
 use serde::Serialize;
@@ -141,6 +143,7 @@ struct Seen {
     told: PoolEpoch,
     package: Option<ClaimPackage>,
     /// Nothing if the chain was not asked.
+    #[expect(clippy::option_option, reason = "asked or not, then there or not")]
     published: Option<Option<PublishedEpoch>>,
     contract: Option<Address>,
 }
@@ -266,31 +269,36 @@ impl Statement {
     pub(crate) fn told(&self) -> String {
         let mut text = format!("hotkey     {}\n", self.hotkey);
         let contract = self.contract.map(|address| address.to_string());
-        text += &format!(
-            "contract   {}\n",
+        let _ = writeln!(
+            text,
+            "contract   {}",
             contract.as_deref().unwrap_or("not known")
         );
         let recipient = self.recipient.map(|one| one.recipient_coldkey.to_string());
-        text += &format!("recipient  {}\n", recipient.as_deref().unwrap_or("not set"));
+        let _ = writeln!(
+            text,
+            "recipient  {}",
+            recipient.as_deref().unwrap_or("not set")
+        );
         if let (Some(claimed), Some(block)) = (self.claimed_rao, self.block) {
-            text += &format!("paid       {} until block {block}\n", coins(claimed));
+            let _ = writeln!(text, "paid       {} until block {block}", coins(claimed));
         }
         if self.epochs.is_empty() {
             text += "\nthe pool has no epoch yet\n";
         } else {
-            text += &format!("\n{}", self.table());
+            let _ = write!(text, "\n{}", self.table());
         }
         if let (Some(epoch), Some(due)) = (self.claimable_epoch, self.due_rao) {
-            text += &format!("\nclaimable now: {} of epoch {epoch}", coins(due));
+            let _ = write!(text, "\nclaimable now: {} of epoch {epoch}", coins(due));
             if let Some(fee) = self.fee_rao {
-                text += &format!(", for a fee of at most {}", coins(fee));
+                let _ = write!(text, ", for a fee of at most {}", coins(fee));
             }
             text += "\nnext: bitsota-research-agent rewards claim\n";
         } else if self.block.is_some() {
             text += "\nnothing can be claimed now\n";
         }
         for note in &self.notes {
-            text += &format!("note: {note}\n");
+            let _ = writeln!(text, "note: {note}");
         }
         text
     }

@@ -136,22 +136,18 @@ async fn answer(
         }
         // A chain that goes on: these tests are long, and an old block is not believed.
         ("state_getStorage", _) if bytes(0) == clock => Some(milliseconds().encode()),
-        ("author_submitExtrinsic", _) => Some(submit(node, table, bytes(0))),
+        ("author_submitExtrinsic", _) => Some(submit(node, table, &bytes(0))),
         _ => None,
     };
-    match own {
-        Some(found) => {
-            let result = format!("0x{}", hex::encode(found));
-            json!({"jsonrpc": "2.0", "id": request["id"], "result": result}).to_string()
-        }
-        None => {
-            let sent = http
-                .post(format!("http://{}", node.endpoint()))
-                .body(body)
-                .send();
-            sent.await.unwrap().text().await.unwrap()
-        }
+    if let Some(found) = own {
+        let result = format!("0x{}", hex::encode(found));
+        return json!({"jsonrpc": "2.0", "id": request["id"], "result": result}).to_string();
     }
+    let sent = http
+        .post(format!("http://{}", node.endpoint()))
+        .body(body)
+        .send();
+    sent.await.unwrap().text().await.unwrap()
 }
 
 fn milliseconds() -> u64 {
@@ -159,24 +155,26 @@ fn milliseconds() -> u64 {
     u64::try_from(since.as_millis()).unwrap()
 }
 
+/// Value, gas, and input of a call, after the contract's address.
+type Rest = (
+    Compact<u64>,
+    Compact<u64>,
+    Compact<u64>,
+    Option<Compact<u64>>,
+    Vec<u8>,
+);
+
 /// Puts an extrinsic on the next block, where it succeeds, and pays.
-fn submit(node: &StandIn, table: &Mutex<Table>, bytes: Vec<u8>) -> Vec<u8> {
+fn submit(node: &StandIn, table: &Mutex<Table>, bytes: &[u8]) -> Vec<u8> {
     let mut table = table.lock().unwrap();
     let head = [&[29, 6, 0][..], CONTRACT.as_bytes()].concat();
     let place = bytes.windows(head.len()).position(|part| part == head);
     let mut call = &bytes[place.expect("a call of the contract") + head.len()..];
-    type Rest = (
-        Compact<u64>,
-        Compact<u64>,
-        Compact<u64>,
-        Option<Compact<u64>>,
-        Vec<u8>,
-    );
     let (_, _, _, _, input) = Rest::decode(&mut call).unwrap();
     assert!(call.is_empty());
     let refused = table.claim_single(&input[4..], true);
     assert_eq!(refused, None, "it was rehearsed");
-    table.sent.push(bytes.clone());
+    table.sent.push(bytes.to_vec());
     node.with(|state| {
         state.height += 1;
         let success = |index: u32| [&[0][..], &index.to_le_bytes(), &[0; 7]].concat();
@@ -185,18 +183,18 @@ fn submit(node: &StandIn, table: &Mutex<Table>, bytes: Vec<u8>) -> Vec<u8> {
         let timestamp = vec![5 << 2, 4, 2, 0, 1 << 2, 0];
         state
             .bodies
-            .insert(state.height, vec![timestamp, bytes.clone()]);
+            .insert(state.height, vec![timestamp, bytes.to_vec()]);
     });
-    blake2_256(&bytes).to_vec()
+    blake2_256(bytes).to_vec()
 }
 
 impl Table {
     /// Answers a call of the contract as the runtime does: a `ContractResult`.
     fn contract(&mut self, arguments: &[u8]) -> Vec<u8> {
-        let (_, contract, value, gas, deposit, input) =
+        let (_, contract, value, gas, _, input) =
             Arguments::decode(&mut &*arguments).unwrap();
         assert_eq!((contract, value), (*CONTRACT.as_bytes(), 0));
-        assert!(gas.is_some() && deposit.is_some());
+        assert!(gas.is_some());
         let (selector, rest) = input.split_at(4);
         let is = |name: &str| selector == &blake2_256(name.as_bytes())[..4];
         // What the contract returns, in ink's own wrapper, and whether it reverts.

@@ -235,6 +235,9 @@ async fn lying(
     .await
 }
 
+/// What a pool lies about: its name, the exit status, what is said, and the lie.
+type Lie = (&'static str, i32, &'static str, fn(&mut Value));
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_proof_that_is_not_good_for_the_published_root_is_never_signed() {
     let world = World::with_recipient().await;
@@ -251,16 +254,15 @@ async fn a_proof_that_is_not_good_for_the_published_root_is_never_signed() {
     }
     let file = world.pool.build(1, &others).await;
     world.chain.publish(&file, OPEN);
-    type Lie = (&'static str, i32, &'static str, fn(&mut Value));
     let lies: [Lie; 9] = [
         ("a larger amount", 3, "leads to the root", |package| {
-            package["amount_units"] = json!(BUDGET)
+            package["amount_units"] = json!(BUDGET);
         }),
         ("another recipient", 3, "leads to the root", |package| {
-            package["recipient_coldkey"] = json!(Address::from_bytes([6; 32]))
+            package["recipient_coldkey"] = json!(Address::from_bytes([6; 32]));
         }),
         ("another place", 3, "leads to the root", |package| {
-            package["index"] = json!(1 - package["index"].as_u64().unwrap().min(1))
+            package["index"] = json!(1 - package["index"].as_u64().unwrap().min(1));
         }),
         (
             "a place outside",
@@ -269,7 +271,7 @@ async fn a_proof_that_is_not_good_for_the_published_root_is_never_signed() {
             |package| package["index"] = json!(99),
         ),
         ("a hash too few", 3, "hashes; this leaf's has", |package| {
-            package["proof"] = json!([])
+            package["proof"] = json!([]);
         }),
         (
             "another root",
@@ -278,13 +280,13 @@ async fn a_proof_that_is_not_good_for_the_published_root_is_never_signed() {
             |package| package["root"] = json!(format!("0x{}", "ab".repeat(32))),
         ),
         ("another hotkey's", 1, "another hotkey's", |package| {
-            package["hotkey"] = json!(key(9).hotkey())
+            package["hotkey"] = json!(key(9).hotkey());
         }),
         ("another epoch's", 1, "about epoch 2", |package| {
-            package["epoch"] = json!(2)
+            package["epoch"] = json!(2);
         }),
         ("no number", 1, "amount_units", |package| {
-            package["amount_units"] = json!("\u{1b}[2J")
+            package["amount_units"] = json!("\u{1b}[2J");
         }),
     ];
     for (name, status, words, lie) in lies {

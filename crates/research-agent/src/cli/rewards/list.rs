@@ -8,7 +8,7 @@ use crate::cli::options::WalletArgs;
 use crate::failure::{Done, Ended};
 use crate::rewards::claiming::{Wish, plan};
 use crate::rewards::contract::Contract;
-use crate::rewards::statement::{Question, Statement, gather};
+use crate::rewards::statement::{EpochLine, Question, Statement, gather};
 use crate::terminal::Output;
 
 /// What is claimable, in which epoch, to whom, and from when on
@@ -48,7 +48,7 @@ pub(super) async fn run(args: &ListArgs, cancel: &CancellationToken) -> Done {
         add_fee(contract, &mut statement).await;
     }
     Output::new(args.json).print(&statement, Statement::told)?;
-    if statement.epochs.iter().any(|line| line.has_bad_proof()) {
+    if statement.epochs.iter().any(EpochLine::has_bad_proof) {
         return Ok(Ended::Rejected);
     }
     Ok(Ended::Well)
