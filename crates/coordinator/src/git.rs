@@ -183,6 +183,6 @@ mod tests {
             panic!("{error:?}");
         };
         assert_eq!(fields[0].field, "repository");
-        assert_eq!(fields[0].problem, "cannot be read: there is no repository");
+        assert_eq!(fields[0].problem, "cannot be read: what is there is no git repository");
     }
 }
