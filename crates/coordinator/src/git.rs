@@ -183,6 +183,9 @@ mod tests {
             panic!("{error:?}");
         };
         assert_eq!(fields[0].field, "repository");
-        assert_eq!(fields[0].problem, "cannot be read: what is there is no git repository");
+        assert_eq!(
+            fields[0].problem,
+            "cannot be read: what is there is no git repository"
+        );
     }
 }

@@ -191,8 +191,7 @@ fn submit(node: &StandIn, table: &Mutex<Table>, bytes: &[u8]) -> Vec<u8> {
 impl Table {
     /// Answers a call of the contract as the runtime does: a `ContractResult`.
     fn contract(&mut self, arguments: &[u8]) -> Vec<u8> {
-        let (_, contract, value, gas, _, input) =
-            Arguments::decode(&mut &*arguments).unwrap();
+        let (_, contract, value, gas, _, input) = Arguments::decode(&mut &*arguments).unwrap();
         assert_eq!((contract, value), (*CONTRACT.as_bytes(), 0));
         assert!(gas.is_some());
         let (selector, rest) = input.split_at(4);
