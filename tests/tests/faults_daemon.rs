@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -91,23 +91,24 @@ fn a_job_whose_sandbox_dies_every_time_keeps_no_other_waiting_and_is_not_rejecte
         .collect::<Result<_>>()?;
     let mut daemon = start(directory, POISONED, &coordinator)?;
     let ends = AtomicBool::new(false);
-    let (settled, killed) = thread::scope(|scope| {
-        let killer = scope.spawn(|| kill_all(&mark, &ends));
+    let killed = AtomicUsize::new(0);
+    let (settled, killer) = thread::scope(|scope| {
+        let killer = scope.spawn(|| kill_all(&mark, &killed, &ends));
         let settled = until(
-            "the others are accepted, and it was tried again",
+            "the others are accepted, and it was killed, tried again, and killed again",
             &daemon,
             || {
                 let accepted = others.iter().map(|id| is_accepted(client, id));
                 let accepted = accepted.collect::<Result<Vec<bool>>>()?;
-                Ok(accepted.into_iter().all(|one| one) && attempts(&daemon, &poisoned)? > 1)
+                let again = killed.load(Ordering::Relaxed) > 1 && attempts(&daemon, &poisoned)? > 1;
+                Ok(accepted.into_iter().all(|one| one) && again)
             },
         );
         ends.store(true, Ordering::Relaxed);
         (settled, killer.join())
     });
     settled?;
-    let killed = killed.map_err(|_| anyhow::anyhow!("the killer panicked"))??;
-    ensure!(killed > 1, "{killed} sandboxes were killed");
+    killer.map_err(|_| anyhow::anyhow!("the killer panicked"))??;
     let row = client.get(&format!("/api/v1/submissions/{poisoned}"))?;
     ensure!(row["status"] == "pending_verification", "{row}");
     daemon.end(Signal::SIGTERM)?;
@@ -175,9 +176,9 @@ fn attempts(daemon: &Daemon, submission: &str) -> Result<u64> {
 }
 
 /// Removes every container whose command has `mark` in it, until it is told to
-/// end. How many there were.
-fn kill_all(mark: &str, ends: &AtomicBool) -> Result<usize> {
-    let mut killed = BTreeSet::new();
+/// end, and counts them in `killed`.
+fn kill_all(mark: &str, killed: &AtomicUsize, ends: &AtomicBool) -> Result<()> {
+    let mut removed = BTreeSet::new();
     let label = format!("label={OWNER_LABEL}");
     while !ends.load(Ordering::Relaxed) {
         let listed = docker(&["ps", "--quiet", "--no-trunc", "--filter", &label])?;
@@ -187,12 +188,13 @@ fn kill_all(mark: &str, ends: &AtomicBool) -> Result<usize> {
                 continue;
             };
             if inspected.contains(mark) && docker(&["rm", "--force", id]).is_ok() {
-                killed.insert(id.to_owned());
+                removed.insert(id.to_owned());
+                killed.store(removed.len(), Ordering::Relaxed);
             }
         }
         thread::sleep(Duration::from_millis(100));
     }
-    Ok(killed.len())
+    Ok(())
 }
 
 fn until(what: &str, daemon: &Daemon, is_so: impl Fn() -> Result<bool>) -> Result<()> {

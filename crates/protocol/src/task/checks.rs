@@ -340,3 +340,31 @@ impl Problems {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_tolerance_with_which_too_little_would_agree_is_refused_by_name() {
+        let refused = |tolerance: f64| {
+            let task: Task = serde_json::from_value(json!({
+                "slug": "some-task", "title": "A task", "benchmark_command": "true",
+                "allowed_patch_paths": ["a.py"], "metric_name": "score",
+                "metric_direction": "maximize", "time_budget_seconds": 10,
+                "metric_tolerance": tolerance,
+            }))
+            .unwrap();
+            let problems = task.problems();
+            problems.iter().any(|one| one.field == "metric_tolerance")
+        };
+        for good in [0.0, 0.01, LARGEST_TOLERANCE] {
+            assert!(!refused(good), "{good}");
+        }
+        for bad in [-0.01, 0.51, 1.0, 7.0] {
+            assert!(refused(bad), "{bad}");
+        }
+    }
+}

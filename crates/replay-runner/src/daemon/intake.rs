@@ -16,7 +16,7 @@ use super::budget::Budget;
 use super::client::{ClientError, Trouble, WireJob, Work};
 use super::job::{Job, Redactor};
 use super::result::ResultBody;
-use super::run::Running;
+use super::running::Running;
 use super::shared::Shared;
 use super::spool::{Admitted, Pending, SpoolError};
 

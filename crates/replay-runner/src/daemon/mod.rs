@@ -28,6 +28,7 @@ mod outbox;
 mod probe;
 mod result;
 mod run;
+mod running;
 mod secrecy;
 mod shared;
 pub mod spool;

@@ -141,6 +141,8 @@ pub(super) fn remove_run_dir(dir: &Path) {
     for mount in below.into_iter().rev() {
         if let Err(errno) = umount2(mount, MntFlags::MNT_DETACH) {
             tracing::warn!(?mount, %errno, "a mount that a runner left could not be removed");
+            // What is mounted there is not the runner's, and would be removed with it.
+            return;
         }
     }
     if let Err(error) = fs::remove_dir_all(dir)
