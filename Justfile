@@ -37,11 +37,10 @@ check: && test
 
 # Measure, side by side in one run; without ARGS a million claims, too.
 bench *ARGS:
-    cargo build --release --workspace --bins
-    cargo build --release -p coordinator --example load
+    cargo build --release --workspace --bins --examples
     {{target}}/release/replay-runner images build
     {{target}}/release/bench {{ARGS}}
-    {{ if ARGS == "" { "cargo bench -p pool --bench million" } else { "" } }}
+    {{ if ARGS == "" { "cargo bench --workspace --bench million" } else { "" } }}
 
 # Build the sandbox images that are missing or out of date.
 images *ARGS:

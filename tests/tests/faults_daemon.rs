@@ -1,6 +1,8 @@
-//! A validator's daemon whose disk is full, or whose sandbox somebody kills again
-//! and again: nothing is lost, nobody is blamed, and others' work goes on.
+//! A validator's daemon whose disk is full, whose sandbox somebody kills again and
+//! again, or whose operator changes its mind: nothing is lost, nobody is blamed, and
+//! others' work goes on.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
@@ -24,6 +26,7 @@ const PATIENCE: Duration = Duration::from_mins(3);
 /// The daemons. No other test's has such a name: one hotkey runs once on a host.
 const FULL: &str = "full-disk";
 const POISONED: &str = "poisoned";
+const CHANGED: &str = "changed";
 const OPTIONS: &str = "slots = 1\nattempts = 3\nreplay_sandbox_image = \"replay-sandbox/c:1\"";
 
 #[test]
@@ -115,6 +118,55 @@ fn a_job_whose_sandbox_dies_every_time_keeps_no_other_waiting_and_is_not_rejecte
     daemon.left_nothing()
 }
 
+#[test]
+fn a_configuration_that_changes_in_the_middle_of_a_replay_disturbs_it_not() -> Result<()> {
+    let place = tempfile::tempdir()?;
+    let directory = place.path();
+    let coordinator = coordinator(directory, CHANGED)?;
+    let client = &coordinator.client;
+    let mark = format!("held-{}", std::process::id());
+    let held = format!("until test -e /tmp/go; do sleep 0.1; done; : {mark}");
+    let held = post(client, directory, "held", &held)?;
+    let submission = enter(client, &held, 1)?;
+    let options = |slots: u32| {
+        let slots = format!("slots = {slots}");
+        format!(
+            "{}\nlisten = \"127.0.0.1:0\"",
+            OPTIONS.replace("slots = 1", &slots)
+        )
+    };
+    let mut daemon = Daemon::start(directory, CHANGED, &coordinator.url(), &options(1), None)?;
+    let sandbox = RefCell::new(None);
+    until("it is replayed", &daemon, || {
+        *sandbox.borrow_mut() = containers(&mark)?.pop();
+        Ok(sandbox.borrow().is_some())
+    })?;
+    ensure!(slots(&daemon)? == "1", "{}", daemon.log());
+
+    daemon.configure(&coordinator.url(), &options(2))?;
+    daemon.signal(Signal::SIGHUP)?;
+    until("the configuration is read again", &daemon, || {
+        Ok(daemon.log().contains("the configuration was read again"))
+    })?;
+    ensure!(slots(&daemon)? == "1", "the replay still has its core");
+    let sandbox = sandbox.take().context("it was replayed")?;
+    docker(&["exec", &sandbox, "touch", "/tmp/go"])?;
+    until("it is accepted, and there are two slots", &daemon, || {
+        Ok(is_accepted(client, &submission)? && slots(&daemon)? == "2")
+    })?;
+    ensure!(attempts(&daemon, &submission)? == 1, "{}", daemon.log());
+    daemon.end(Signal::SIGTERM)?;
+    daemon.left_nothing()
+}
+
+/// How many replays the daemon says that it may run at once.
+fn slots(daemon: &Daemon) -> Result<String> {
+    let metrics = daemon.metrics()?;
+    let mut lines = metrics.lines();
+    let line = lines.find_map(|line| line.strip_prefix("replay_runner_slots "));
+    Ok(line.context("no slots among the metrics")?.to_owned())
+}
+
 fn coordinator(directory: &Path, validator: &str) -> Result<Coordinator> {
     let validators = [Daemon::hotkey(validator)];
     Coordinator::start(&directory.join("coordinator"), &validators)
@@ -179,22 +231,28 @@ fn attempts(daemon: &Daemon, submission: &str) -> Result<u64> {
 /// end, and counts them in `killed`.
 fn kill_all(mark: &str, killed: &AtomicUsize, ends: &AtomicBool) -> Result<()> {
     let mut removed = BTreeSet::new();
-    let label = format!("label={OWNER_LABEL}");
     while !ends.load(Ordering::Relaxed) {
-        let listed = docker(&["ps", "--quiet", "--no-trunc", "--filter", &label])?;
-        for id in listed.split_whitespace() {
-            // It may be another test's, and gone by now.
-            let Ok(inspected) = docker(&["inspect", "--type", "container", id]) else {
-                continue;
-            };
-            if inspected.contains(mark) && docker(&["rm", "--force", id]).is_ok() {
-                removed.insert(id.to_owned());
+        for id in containers(mark)? {
+            if docker(&["rm", "--force", &id]).is_ok() {
+                removed.insert(id);
                 killed.store(removed.len(), Ordering::Relaxed);
             }
         }
         thread::sleep(Duration::from_millis(100));
     }
     Ok(())
+}
+
+/// The running containers whose command has `mark` in it.
+fn containers(mark: &str) -> Result<Vec<String>> {
+    let label = format!("label={OWNER_LABEL}");
+    let listed = docker(&["ps", "--quiet", "--no-trunc", "--filter", &label])?;
+    let has_mark = |id: &&str| {
+        // It may be another test's, and gone by now.
+        docker(&["inspect", "--type", "container", id]).is_ok_and(|told| told.contains(mark))
+    };
+    let ids = listed.split_whitespace().filter(has_mark);
+    Ok(ids.map(str::to_owned).collect())
 }
 
 fn until(what: &str, daemon: &Daemon, is_so: impl Fn() -> Result<bool>) -> Result<()> {

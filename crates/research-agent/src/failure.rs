@@ -106,9 +106,9 @@ impl From<ClientError> for Failure {
 impl From<ChainError> for Failure {
     fn from(error: ChainError) -> Self {
         match error {
-            ChainError::Refused { .. } | ChainError::Failed { .. } => {
-                Self::Refused(error.to_string())
-            }
+            ChainError::Refused { .. }
+            | ChainError::Failed { .. }
+            | ChainError::ContractRefused { .. } => Self::Refused(error.to_string()),
             error => Self::Broken(error.into()),
         }
     }

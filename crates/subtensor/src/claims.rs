@@ -7,19 +7,20 @@ use protocol::hotkey::Hotkey;
 
 use crate::{At, ChainError, ContractCall, Gas, Message, Refusal, decode_return};
 
-/// What clients pass with a call: the most gas, and the most that may be deposited
-/// for storage, in rao.
-const GAS: Gas = Gas {
+/// The gas limit that existing clients pass with a call; the chain charges what is
+/// used.
+pub const MOST_GAS: Gas = Gas {
     ref_time: 50_000_000_000,
     proof_size: 2_000_000,
 };
+/// The most that they let be deposited for storage, in rao.
 const STORAGE_DEPOSIT_RAO: u64 = 1_000_000_000;
 
 /// The block of `claims_open_at` that never comes: the epoch was struck down.
 const NEVER: u32 = u32::MAX;
 
 /// A published epoch, as the contract has it.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 pub struct EpochInfo {
     /// The Merkle root of its leaves.
     pub root: [u8; 32],
@@ -75,7 +76,7 @@ pub fn call(contract: [u8; 32], message: &Message) -> ContractCall {
     ContractCall {
         contract,
         value_rao: 0,
-        gas: GAS,
+        gas: MOST_GAS,
         storage_deposit_limit_rao: Some(STORAGE_DEPOSIT_RAO),
         input: message.input().to_vec(),
     }
@@ -101,7 +102,10 @@ impl Claims<'_> {
         let message = Message::new("get_epoch_info").argument(&epoch);
         match self.ask::<Result<EpochInfo, Refusal>>(&message).await? {
             Ok(info) => Ok(Some(info)),
-            Err(refusal) if refusal.name() == Some("EpochUnknown") => Ok(None),
+            // Contracts before ours know no other error of a view than `ReadFailed`.
+            Err(refusal) if matches!(refusal.name(), Some("EpochUnknown" | "ReadFailed")) => {
+                Ok(None)
+            }
             Err(refusal) => Err(refused(&message, refusal)),
         }
     }
@@ -122,24 +126,32 @@ impl Claims<'_> {
         self.ask(&message).await
     }
 
+    /// Whether its owner has stopped publishing and claiming.
+    pub async fn is_paused(&self) -> Result<bool, ChainError> {
+        self.ask(&Message::new("is_paused")).await
+    }
+
     /// What the contract owes, in rao.
     pub async fn outstanding_rao(&self) -> Result<u64, ChainError> {
         self.ask(&Message::new("get_outstanding_rao")).await
     }
 
     /// Tries a message that changes something, as if `origin` sent it with
-    /// [`call`]'s limits. Nothing is changed.
+    /// [`call`]'s limits, and gives the gas that it needs. Nothing is changed.
     ///
     /// # Errors
-    /// [`ChainError::Contract`] with the contract's reason if it would refuse it.
-    pub async fn try_out(&self, origin: &Hotkey, message: &Message) -> Result<(), ChainError> {
+    /// [`ChainError::ContractRefused`] with the contract's reason if it would refuse it.
+    pub async fn try_out(&self, origin: &Hotkey, message: &Message) -> Result<Gas, ChainError> {
         let run = self
             .at
             .dry_run(origin, &call(self.contract, message), message)
             .await?;
         match decode_return::<Result<(), Refusal>>(message, &run.data)? {
-            Ok(()) if !run.reverted => Ok(()),
-            Ok(()) => Err(contract_error(message, "it was undone without a reason")),
+            Ok(()) if !run.reverted => Ok(run.gas_required),
+            Ok(()) => Err(ChainError::Contract {
+                message: message.name().to_owned(),
+                problem: "it was undone without a reason".to_owned(),
+            }),
             Err(refusal) => Err(refused(message, refusal)),
         }
     }
@@ -159,12 +171,8 @@ impl Claims<'_> {
 }
 
 fn refused(message: &Message, refusal: Refusal) -> ChainError {
-    contract_error(message, &format!("refused: {refusal}"))
-}
-
-fn contract_error(message: &Message, problem: &str) -> ChainError {
-    ChainError::Contract {
+    ChainError::ContractRefused {
         message: message.name().to_owned(),
-        problem: problem.to_owned(),
+        refusal,
     }
 }

@@ -97,13 +97,21 @@ pub enum ChainError {
         /// How long was waited.
         seconds: u64,
     },
-    /// A contract's answer.
+    /// A contract's answer is of no use.
     #[error("the contract's {message}: {problem}")]
     Contract {
         /// Which message.
         message: String,
         /// What was wrong.
         problem: String,
+    },
+    /// The claim contract refused a message.
+    #[error("the contract refuses {message}: {refusal}")]
+    ContractRefused {
+        /// Which message.
+        message: String,
+        /// Its reason.
+        refusal: crate::Refusal,
     },
     /// Weights could not be sealed until their reveal.
     #[error(transparent)]

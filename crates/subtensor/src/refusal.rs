@@ -104,6 +104,8 @@ impl Refusal {
     const UNKNOWN_STATUS: u8 = 255;
     /// That status means: less than the chain moves at a time.
     const AMOUNT_TOO_LOW: u32 = 13;
+    /// That status means: its rate limit.
+    const TOO_MANY_STAKE_CALLS: u32 = 7;
 
     /// The contract's name of it, where it is known here.
     pub fn name(&self) -> Option<&'static str> {
@@ -141,6 +143,9 @@ impl fmt::Display for Refusal {
             Some(Self::AMOUNT_TOO_LOW) => {
                 f.write_str(" (status 13: less than it moves at a time; claim when more is due)")
             }
+            Some(Self::TOO_MANY_STAKE_CALLS) => f.write_str(
+                " (status 7: too many stake operations in a short time; try again some blocks later)",
+            ),
             Some(status) => write!(f, " (status {status} of its stake extension)"),
         }
     }

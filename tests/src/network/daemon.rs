@@ -47,21 +47,27 @@ impl Daemon {
             json!({"secretSeed": format!("0x{seed}")}).to_string(),
         )?;
         fs::set_permissions(&wallet, Permissions::from_mode(0o600))?;
-        let config = format!(
-            "coordinator_url = {url:?}\nwallet_file = {:?}\ninterval_seconds = 0.3\ntimeout_s = 10\n\
-             retry_seconds = 1\ngrace_seconds = 20\nmin_free_disk = 0\nallow_local_repositories = true\n\
-             allow_local_artifacts = true\n{more}\n",
-            wallet.display().to_string()
-        );
-        fs::write(directory.join("validator.toml"), config)?;
         let mut daemon = Self {
             name: name.to_owned(),
             directory,
             engine,
             process: None,
         };
+        daemon.configure(url, more)?;
         daemon.again()?;
         Ok(daemon)
+    }
+
+    /// Writes its configuration anew, as [`Daemon::start`] does.
+    pub fn configure(&self, url: &str, more: &str) -> Result<()> {
+        let config = format!(
+            "coordinator_url = {url:?}\nwallet_file = {:?}\ninterval_seconds = 0.3\ntimeout_s = 10\n\
+             retry_seconds = 1\ngrace_seconds = 20\nmin_free_disk = 0\nallow_local_repositories = true\n\
+             allow_local_artifacts = true\n{more}\n",
+            self.hotkey_file().display().to_string()
+        );
+        fs::write(self.directory.join("validator.toml"), config)?;
+        Ok(())
     }
 
     /// Whose results it posts.
@@ -139,6 +145,22 @@ impl Daemon {
     /// The same, as the program itself reads it; `None` before it has begun.
     pub fn overview(&self) -> Result<Option<Overview>> {
         Ok(spool::overview(&self.state(), 0)?)
+    }
+
+    /// What it counts, if its configuration has it listen.
+    pub fn metrics(&self) -> Result<String> {
+        let log = self.log();
+        let line = log.lines().find(|line| line.contains("health and metrics"));
+        let line = line.context("it does not listen")?;
+        let address: String = line
+            .rsplit("address=")
+            .next()
+            .unwrap_or_default()
+            .chars()
+            .take_while(|letter| letter.is_ascii_digit() || ".:".contains(*letter))
+            .collect();
+        let response = reqwest::blocking::get(format!("http://{address}/metrics"))?;
+        Ok(response.error_for_status()?.text()?)
     }
 
     /// What it has logged.

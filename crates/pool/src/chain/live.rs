@@ -38,10 +38,11 @@ impl From<subtensor::ChainError> for ChainError {
     fn from(error: subtensor::ChainError) -> Self {
         use subtensor::ChainError as Error;
         match error {
-            Error::Contract { .. } | Error::CallChanged { .. } | Error::Encode { .. } => {
-                Self::Refused(error.to_string())
-            }
-            Error::Refused { .. } => Self::Refused(error.to_string()),
+            Error::Contract { .. }
+            | Error::ContractRefused { .. }
+            | Error::CallChanged { .. }
+            | Error::Encode { .. }
+            | Error::Refused { .. } => Self::Refused(error.to_string()),
             error => Self::Unreachable(error.to_string()),
         }
     }

@@ -8,20 +8,6 @@ use subtensor::{ContractCall, Gas, Message, PinnedCall};
 
 use super::as_text;
 
-/// `claim_single` for this package. With `transfer` false the contract checks
-/// everything and changes nothing.
-pub(crate) fn claim_single(package: &ClaimPackage, transfer: bool) -> Message {
-    let hashes = package.proof.iter().map(|hash| *hash.as_bytes());
-    Message::new("claim_single")
-        .argument(&package.epoch)
-        .argument(&package.index)
-        .argument(package.hotkey.as_bytes())
-        .argument(package.recipient_coldkey.as_bytes())
-        .argument(&package.amount_units)
-        .argument(&hashes.collect::<Vec<[u8; 32]>>())
-        .argument(&transfer)
-}
-
 /// A call, for whoever signs it elsewhere.
 #[derive(Debug, Serialize)]
 pub(crate) struct ShownCall {
@@ -119,6 +105,7 @@ pub(crate) fn hexed(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use protocol::claims::MerkleHash;
+    use subtensor::claims::claim_single;
 
     use super::*;
 

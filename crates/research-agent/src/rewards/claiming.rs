@@ -6,11 +6,11 @@ use std::time::Duration;
 use protocol::hotkey::{Hotkey, Keypair};
 use protocol::ss58::Address;
 use serde::Serialize;
-use subtensor::{Chain, ContractCall, Gas, Message, PinnedCall, decode_return};
+use subtensor::claims::{self, MOST_GAS, claim_single};
+use subtensor::{Chain, ContractCall, Gas, Message, PinnedCall};
 
-use super::call::{ShownCall, claim_single, hexed};
-use super::contract::{Contract, Gate, MOST_GAS};
-use super::refusal::Refusal;
+use super::call::{ShownCall, hexed};
+use super::contract::{Contract, Gate};
 use super::statement::{EpochLine, Statement, small};
 use super::{SMALLEST_TRANSFER_RAO, as_text, as_text_if_known, coins};
 use crate::failure::{Done, Failure};
@@ -191,25 +191,16 @@ fn right_recipient(line: &EpochLine, named: Address, wished: Option<Address>) ->
 
 /// Lets the contract do it without consequence; gives the call with the gas it needs.
 async fn rehearsed(contract: &Contract, message: &Message, origin: Hotkey) -> Done<ContractCall> {
-    let generous = contract.call(message, MOST_GAS);
-    let run = contract.at.dry_run(&origin, &generous, message).await?;
-    match decode_return::<Result<(), Refusal>>(message, &run.data)? {
-        Ok(()) if !run.reverted => {}
-        Ok(()) => {
-            let problem = "the contract undoes the claim, and does not say why";
-            return Err(Failure::Refused(problem.to_owned()));
-        }
-        Err(refusal) => {
-            return Err(Failure::Refused(format!("the contract refuses: {refusal}")));
-        }
-    }
+    let needed = contract.claims().try_out(&origin, message).await?;
     // State may change until the call is included: a quarter more than it took.
     let more = |needed: u64, most: u64| needed.saturating_add(needed / 4).min(most);
-    let gas = Gas {
-        ref_time: more(run.gas_required.ref_time, MOST_GAS.ref_time),
-        proof_size: more(run.gas_required.proof_size, MOST_GAS.proof_size),
-    };
-    Ok(contract.call(message, gas))
+    Ok(ContractCall {
+        gas: Gas {
+            ref_time: more(needed.ref_time, MOST_GAS.ref_time),
+            proof_size: more(needed.proof_size, MOST_GAS.proof_size),
+        },
+        ..claims::call(*contract.address.as_bytes(), message)
+    })
 }
 
 /// Signs, sends, and waits until it is final.
@@ -225,7 +216,8 @@ pub(crate) async fn carry_out(
     eprintln!("sent as {hash}; waiting for a finalized block");
     let inclusion = chain.wait_for(&signed, PATIENCE).await?;
     let now = Contract::read(chain, contract.address).await?;
-    let claimed_rao = now.claimed_rao(plan.hotkey).await?;
+    let hotkey = Hotkey::from_bytes(*plan.hotkey.as_bytes());
+    let claimed_rao = now.claims().claimed_rao(&hotkey).await?;
     if claimed_rao < plan.amount_rao {
         plan.warnings.push(format!(
             "the call is on block {}, and the contract still says that {claimed_rao} rao were paid; look at the extrinsic {hash}",

@@ -11,7 +11,6 @@ pub(crate) mod claiming;
 pub(crate) mod contract;
 pub(crate) mod pool;
 pub(crate) mod recipient;
-pub(crate) mod refusal;
 pub(crate) mod statement;
 
 /// What the chain moves at least, measured in its main currency: `InitialMinStake`

@@ -4,10 +4,12 @@
 use std::fmt::Write as _;
 
 use protocol::claims::{ClaimPackage, MerkleHash};
+use protocol::hotkey::Hotkey;
 use protocol::ss58::Address;
 use serde::Serialize;
+use subtensor::claims::EpochInfo;
 
-use super::contract::{Contract, Gate, PublishedEpoch};
+use super::contract::{Contract, Gate};
 use super::pool::{Pool, PoolEpoch};
 use super::recipient::{Mapping, is_chosen};
 use super::{as_text_if_known, coins};
@@ -67,7 +69,7 @@ pub(crate) struct EpochLine {
     #[serde(skip)]
     pub(crate) package: Option<ClaimPackage>,
     #[serde(skip)]
-    pub(crate) published: Option<PublishedEpoch>,
+    pub(crate) published: Option<EpochInfo>,
 }
 
 /// What is asked.
@@ -102,8 +104,10 @@ pub(crate) async fn gather(
         notes: Vec::new(),
     };
     if let Some(chain) = chain {
-        statement.paused = Some(chain.is_paused().await?);
-        statement.claimed_rao = Some(chain.claimed_rao(question.hotkey).await?);
+        let claims = chain.claims();
+        statement.paused = Some(claims.is_paused().await?);
+        let hotkey = Hotkey::from_bytes(*question.hotkey.as_bytes());
+        statement.claimed_rao = Some(claims.claimed_rao(&hotkey).await?);
     }
     for epoch in pool.epochs().await?.into_iter().take(question.epochs) {
         let told = pool.epoch(epoch).await?;
@@ -111,7 +115,7 @@ pub(crate) async fn gather(
         statement.contract = statement.contract.or(contract);
         let package = pool.package(epoch, question.hotkey).await?;
         let published = match chain {
-            Some(chain) => Some(chain.epoch(epoch).await?),
+            Some(chain) => Some(chain.claims().epoch(epoch).await?),
             None => None,
         };
         let line = Seen {
@@ -144,7 +148,7 @@ struct Seen {
     package: Option<ClaimPackage>,
     /// Nothing if the chain was not asked.
     #[expect(clippy::option_option, reason = "asked or not, then there or not")]
-    published: Option<Option<PublishedEpoch>>,
+    published: Option<Option<EpochInfo>>,
     contract: Option<Address>,
 }
 
@@ -152,14 +156,14 @@ impl Seen {
     fn line(self, statement: &Statement, mappings: &[Mapping]) -> EpochLine {
         let proof = self.package.as_ref().map(|package| self.proof(package));
         let published = self.published.flatten();
-        let gate = published.map(|epoch| epoch.gate(statement.block.unwrap_or_default()));
+        let gate = published.map(|epoch| Gate::of(&epoch, statement.block.unwrap_or_default()));
         let package = self.package;
         let amount_rao = package.as_ref().map(|package| package.amount_units);
         let recipient = package.as_ref().map(|package| package.recipient_coldkey);
         EpochLine {
             epoch: self.told.epoch,
             pool_state: self.told.state.map(|state| plain(&state)),
-            root: published.map(|epoch| epoch.root()).or(self.told.root),
+            root: published.map(root_of).or(self.told.root),
             amount_rao,
             recipient_coldkey: recipient,
             recipient_signed: recipient.map(|recipient| is_chosen(mappings, recipient)),
@@ -183,7 +187,7 @@ impl Seen {
     /// while there is none.
     fn proof(&self, package: &ClaimPackage) -> (&'static str, Option<String>) {
         let published = self.published.flatten();
-        let root = published.map(|epoch| epoch.root()).or(self.told.root);
+        let root = published.map(root_of).or(self.told.root);
         let leaves = published.map(|epoch| epoch.num_of_leaves);
         let (Some(root), Some(leaves), Some(contract)) =
             (root, leaves.or(self.told.num_of_leaves), self.contract)
@@ -205,11 +209,15 @@ impl Seen {
     }
 }
 
+fn root_of(published: EpochInfo) -> MerkleHash {
+    MerkleHash::from_bytes(published.root)
+}
+
 impl EpochLine {
     /// Whether the epoch can be claimed at `block`; nothing while it is not published
     /// or the chain was not asked.
     pub(crate) fn gate(&self, block: u64) -> Option<Gate> {
-        self.published.map(|epoch| epoch.gate(block))
+        self.published.map(|epoch| Gate::of(&epoch, block))
     }
 
     /// Whether its proof was checked and leads to the published root.

@@ -403,8 +403,8 @@ async fn why_nothing_can_be_claimed_is_told_in_words_and_a_small_or_unpaid_claim
     let file = world.pool.build(1, &[(me(), 1)]).await;
     world.chain.publish(&file, OPEN);
     for (refusal, words) in [
-        (vec![31, 13], "less than the chain moves at a time"),
-        (vec![27], "not enough stake"),
+        (vec![31, 13], "less than it moves at a time"),
+        (vec![27], "too little stake"),
         (vec![77], "code 77"),
     ] {
         world.chain.with(|table| table.refusal = Some(refusal));
@@ -471,8 +471,11 @@ async fn a_recipient_is_set_seen_and_refused_while_an_epoch_waits() {
         .ran(&["set-recipient", ADDRESS])
         .refused(3, "name a coldkey");
 
-    world.pool.build(1, &[(me(), 1)]).await;
     let other = Keypair::from_seed(&[3; 32]).hotkey().to_string();
+    world.ran(&["set-recipient", &other]).json(0);
+    world.ran(&["set-recipient", &coldkey]).json(0);
+
+    world.pool.build(1, &[(me(), 1)]).await;
     world
         .ran(&["set-recipient", &other])
         .refused(3, "epoch_frozen");

@@ -61,7 +61,7 @@ fn measured(bench: &Bench, database: &str) -> Result<Value> {
     let program = beside_this_program("examples/load")?;
     ensure!(
         program.is_file(),
-        "{} is not there; build it with `cargo build --release -p coordinator --example load`",
+        "{} is not there; build it with `cargo build --release --workspace --examples`",
         program.display()
     );
     let mut command = Command::new(&program);

@@ -1,18 +1,12 @@
 //! From the snapshot to a root that anybody can recompute, and a claim with its
 //! proof.
 
-use std::fs;
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, ensure};
-use protocol::Sha256Digest;
-use protocol::claims::{
-    ClaimPackage, KEY_HEADER, RecipientUpdate, SIGNATURE_HEADER, TIMESTAMP_HEADER,
-};
-use protocol::hotkey::Keypair;
+use protocol::claims::ClaimPackage;
 use protocol::ss58::Address;
-use serde_json::{Value, json};
+use serde_json::Value;
 use system_tests::network::{Pool, keypair};
 
 use crate::miners::{Miner, Miners};
@@ -25,6 +19,7 @@ const EPOCH: u64 = 1;
 
 /// An epoch with everybody's claim.
 pub(crate) struct Epoch {
+    pool: Pool,
     pub(crate) contract: Address,
     pub(crate) num_of_leaves: u32,
     pub(crate) total_rao: u64,
@@ -47,9 +42,10 @@ pub(crate) fn make(
     for miner in &miners.all {
         if hotkeys.contains(&miner.agent.hotkey) {
             let recipient = coldkey(miner.name);
-            name_recipient(&pool, miner, recipient)?;
+            let words = ["rewards", "set-recipient", &recipient.to_string()];
+            rewards(&pool, miner, words)?;
             screen.say(&format!(
-                "  {:8} signs that {recipient} is paid",
+                "  {:8} rewards set-recipient: {recipient} is paid",
                 miner.name
             ));
         }
@@ -90,6 +86,7 @@ pub(crate) fn make(
         claims.push(serde_json::from_value(package).context("a claim package")?);
     }
     Ok(Epoch {
+        pool,
         contract,
         num_of_leaves: num_of_leaves.try_into()?,
         total_rao: total.parse()?,
@@ -97,25 +94,37 @@ pub(crate) fn make(
     })
 }
 
-/// What each miner can claim, with the proofs checked on the miner's side, where
-/// nothing that the pool says has to be believed.
+/// What each miner's own tool says of its claim: it checks the proof itself, and
+/// believes nothing that the pool says.
 pub(crate) fn check(screen: &Screen, miners: &Miners, epoch: &Epoch) -> Result<()> {
     let style = screen.style;
-    screen.say(&style.part("Miners check their proofs"));
+    screen.say(&style.part("Miners look at their rewards, and check their proofs"));
+    let contract = epoch.contract.to_string();
     for claim in &epoch.claims {
-        claim
-            .verify(epoch.contract, epoch.num_of_leaves)
-            .context("a proof does not lead to the root")?;
+        let hotkey = claim.hotkey.to_string();
+        let miner = miners.all.iter().find(|one| one.agent.hotkey == hotkey);
+        let miner = miner.with_context(|| format!("{hotkey} has no name"))?;
+        let list = rewards(
+            &epoch.pool,
+            miner,
+            ["rewards", "list", "--contract", &contract],
+        )?;
+        let line = &list["epochs"][0];
+        let amount = claim.amount_units.to_string();
+        ensure!(
+            line["epoch"] == EPOCH && line["amount_rao"] == *amount,
+            "{} sees {list}",
+            miner.name
+        );
+        ensure!(line["proof"] == "good", "{} finds {list}", miner.name);
         screen.say(&format!(
-            "  {} {:8} {:>16} tokens   {}",
+            "  {} {:8} rewards list: {:>16} tokens   {}",
             style.mark(true),
-            miners.name_of(&claim.hotkey.to_string()),
+            miner.name,
             tokens(claim.amount_units),
             style.aside(&format!(
-                "leaf {} of {}: {} hashes lead to the root",
-                claim.index,
-                epoch.num_of_leaves,
-                claim.proof.len()
+                "leaf {} of {}, its proof leads to the root",
+                claim.index, epoch.num_of_leaves,
             )),
         ));
     }
@@ -127,26 +136,10 @@ fn coldkey(name: &str) -> Address {
     keypair(&format!("{name}'s coldkey")).hotkey().address()
 }
 
-/// Tells the pool who is paid for the miner's hotkey, signed by that.
-fn name_recipient(pool: &Pool, miner: &Miner, recipient: Address) -> Result<()> {
-    let wallet: Value = serde_json::from_slice(&fs::read(miner.agent.hotkey_file())?)?;
-    let seed = wallet["secretSeed"].as_str().context("no secretSeed")?;
-    let seed: Sha256Digest = seed.trim_start_matches("0x").parse()?;
-    let key = Keypair::from_seed(seed.as_bytes());
-    let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
-    let headers = RecipientUpdate::sign(&key, recipient, now).headers();
-    let answer = reqwest::blocking::Client::new()
-        .put(pool.url("/api/v1/miners/recipient-coldkey"))
-        .header(KEY_HEADER, headers.key)
-        .header(TIMESTAMP_HEADER, headers.timestamp)
-        .header(SIGNATURE_HEADER, headers.signature)
-        .json(&json!({"recipient_coldkey": recipient}))
-        .send()?;
-    let status = answer.status();
-    ensure!(
-        status.is_success(),
-        "the pool answered {status}: {}",
-        answer.text()?
-    );
-    Ok(())
+/// What one of the miner's commands about rewards says.
+fn rewards<const N: usize>(pool: &Pool, miner: &Miner, words: [&str; N]) -> Result<Value> {
+    let pool = pool.url("");
+    let more = ["--json", "--pool-url", &pool];
+    let ended = miner.agent.run_signed(words.iter().chain(&more))?;
+    ended.successful()?.json()
 }

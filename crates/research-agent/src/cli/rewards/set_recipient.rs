@@ -13,6 +13,9 @@ use crate::cli::options::WalletArgs;
 use crate::failure::{Done, Ended, Failure};
 use crate::terminal::Output;
 
+/// How far ahead of this machine's clock a mapping may be signed.
+const AHEAD_SECONDS: u64 = 5;
+
 /// Say which coldkey is paid, from the next epoch on
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -50,10 +53,15 @@ pub(super) async fn run(args: &SetRecipientArgs, cancel: &CancellationToken) -> 
         ));
     }
     let before = pool.mappings(hotkey.address()).await?;
+    let newest = before.first().and_then(|one| one.signed_at);
     let before = before.first().map(|one| one.recipient_coldkey);
     if !args.dry_run {
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
-        let seconds = now.map_or(0, |now| now.as_secs());
+        let now = now.map_or(0, |now| now.as_secs());
+        // A mapping must be newer than the one in force, and time is told in seconds.
+        // One that is far ahead is not followed: the pool may have made it up.
+        let next = newest.map_or(0, |at| at.saturating_add(1));
+        let seconds = now.max(next.min(now + AHEAD_SECONDS));
         let update = RecipientUpdate::sign(&keypair, args.recipient, seconds);
         pool.set_recipient(&update).await?;
         let after = pool.mappings(hotkey.address()).await?;
