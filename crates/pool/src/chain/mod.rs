@@ -33,6 +33,13 @@ pub trait Chain: Send + Sync {
         published: &Published,
     ) -> impl Future<Output = Result<String, ChainError>> + Send;
 
+    /// The contract's books in finalized state.
+    fn books(&self) -> impl Future<Output = Result<BooksSeen, ChainError>> + Send;
+
+    /// What each of these hotkeys was paid in all, and the books: everything in the
+    /// state of one finalized block.
+    fn paid(&self, hotkeys: &[Address]) -> impl Future<Output = Result<Paid, ChainError>> + Send;
+
     /// Signs a transaction of this call that can be included for a bounded number
     /// of blocks only. A call that the contract would refuse is refused here, by a
     /// dry run. Sends nothing.

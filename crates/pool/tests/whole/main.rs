@@ -7,6 +7,7 @@
 mod common;
 mod api;
 mod chain;
+mod claimed;
 mod crash;
 mod differential;
 mod epochs;
