@@ -13,7 +13,7 @@ use crate::store::{State, Store, StoreError};
 pub enum Look {
     /// No epoch of this contract is published, so that nobody was paid.
     Nothing,
-    /// What is kept is what the chain tells.
+    /// Nothing newer than what is kept can be told.
     Current,
     /// The amounts were read, and are kept.
     Read {

@@ -8,6 +8,7 @@ mod common;
 mod api;
 mod chain;
 mod claimed;
+mod claims_read;
 mod crash;
 mod differential;
 mod epochs;
