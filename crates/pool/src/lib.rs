@@ -5,12 +5,13 @@
 //! ([`epoch`], [`merkle`]). Every input is kept by its digest ([`blobs`]), so
 //! that [`verify`] can recompute the whole history offline. The service hands
 //! out claim packages and takes recipient mappings ([`routes`], [`store`]); the
-//! [`publisher`] puts each root on the chain once, and the [`verifier`]
-//! challenges one that does not follow from its inputs.
+//! [`publisher`] puts each root on the chain once and keeps what was [`claimed`]
+//! there, and the [`verifier`] challenges one that does not follow from its inputs.
 
 pub mod blobs;
 pub mod build;
 pub mod chain;
+pub mod claimed;
 pub mod delivery;
 pub mod download;
 pub mod epoch;

@@ -1,15 +1,21 @@
 //! The claim contract on a live chain.
 
+use std::collections::BTreeMap;
+
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use protocol::claims::MerkleHash;
-use protocol::hotkey::Keypair;
+use protocol::hotkey::{Hotkey, Keypair};
 use protocol::ss58::Address;
 use subtensor::{Message, PinnedCall, claims};
 
-use super::{Call, Chain, ChainError, Published, Seen, SignedCall};
+use super::{Books, BooksSeen, Call, Chain, ChainError, Paid, Published, Seen, SignedCall};
 use crate::Rao;
 
 /// What a call to a contract is named in errors.
 const CALL: &str = "call";
+
+/// How many hotkeys a node is asked about at the same time.
+const AT_ONCE: usize = 8;
 
 /// The claim contract at an address of a live chain.
 #[derive(Debug)]
@@ -99,6 +105,24 @@ impl Chain for Live {
         Ok(event.uri)
     }
 
+    async fn books(&self) -> Result<BooksSeen, ChainError> {
+        let at = self.at().await?;
+        Ok(books(&at, *self.contract.as_bytes()).await?)
+    }
+
+    async fn paid(&self, hotkeys: &[Address]) -> Result<Paid, ChainError> {
+        let contract = *self.contract.as_bytes();
+        let at = self.at().await?;
+        let seen = books(&at, contract).await?;
+        let each = hotkeys.iter().copied();
+        let each = each.map(|hotkey| paid_to(&at, contract, hotkey));
+        let amounts: BTreeMap<_, _> = stream::iter(each)
+            .buffer_unordered(AT_ONCE)
+            .try_collect()
+            .await?;
+        Ok(Paid { seen, amounts })
+    }
+
     async fn sign(&self, call: &Call) -> Result<SignedCall, ChainError> {
         let Some(keypair) = &self.keypair else {
             return Err(ChainError::Refused(
@@ -124,6 +148,27 @@ impl Chain for Live {
         })?;
         Ok(self.chain.send_bytes(CALL, &bytes).await?)
     }
+}
+
+async fn books(at: &subtensor::At, contract: [u8; 32]) -> Result<BooksSeen, subtensor::ChainError> {
+    let claims = at.claims(contract);
+    Ok(BooksSeen {
+        finalized_block: at.block_number(),
+        books: Books {
+            latest_epoch: claims.latest_epoch().await?,
+            outstanding_rao: Rao(claims.outstanding_rao().await?),
+        },
+    })
+}
+
+async fn paid_to(
+    at: &subtensor::At,
+    contract: [u8; 32],
+    hotkey: Address,
+) -> Result<(Address, Rao), subtensor::ChainError> {
+    let asked = Hotkey::from_bytes(*hotkey.as_bytes());
+    let paid = at.claims(contract).claimed_rao(&asked).await?;
+    Ok((hotkey, Rao(paid)))
 }
 
 fn message(call: &Call) -> Message {

@@ -3,6 +3,7 @@
 
 mod live;
 
+use std::collections::BTreeMap;
 use std::future::Future;
 
 use protocol::claims::MerkleHash;
@@ -31,6 +32,13 @@ pub trait Chain: Send + Sync {
         epoch: u64,
         published: &Published,
     ) -> impl Future<Output = Result<String, ChainError>> + Send;
+
+    /// The contract's books in finalized state.
+    fn books(&self) -> impl Future<Output = Result<BooksSeen, ChainError>> + Send;
+
+    /// What each of these hotkeys was paid in all, and the books: everything in the
+    /// state of one finalized block.
+    fn paid(&self, hotkeys: &[Address]) -> impl Future<Output = Result<Paid, ChainError>> + Send;
 
     /// Signs a transaction of this call that can be included for a bounded number
     /// of blocks only. A call that the contract would refuse is refused here, by a
@@ -92,6 +100,35 @@ pub struct Seen {
     pub finalized_block: u64,
     /// The epoch, if it is published.
     pub epoch: Option<Published>,
+}
+
+/// How the contract's books stand. While they stand the same, nobody was paid: the sum
+/// of all payments is the newest epoch's total, which never changes, less what is
+/// owed, and every payment raises it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Books {
+    /// The newest epoch that was not struck down.
+    pub latest_epoch: Option<u64>,
+    /// That epoch's total less everything that was paid.
+    pub outstanding_rao: Rao,
+}
+
+/// What finalized state says about the contract's books.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BooksSeen {
+    /// The number of the finalized block.
+    pub finalized_block: u64,
+    /// The books.
+    pub books: Books,
+}
+
+/// What finalized state says about payments.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Paid {
+    /// The block of that state, and the books in it.
+    pub seen: BooksSeen,
+    /// What each hotkey was paid in all.
+    pub amounts: BTreeMap<Address, Rao>,
 }
 
 /// A signed transaction.

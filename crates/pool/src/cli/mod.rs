@@ -33,7 +33,7 @@ enum Command {
     ///
     /// Exit status: 0 it follows from its inputs, 3 it does not, 1 undecided.
     Verify(verify::Options),
-    /// Put built epochs on the chain, one after another.
+    /// Put built epochs on the chain, one after another, and note what was claimed.
     ///
     /// Signs with the wallet's hotkey, which has to be the contract's gate.
     Publish(publish::Options),

@@ -1,7 +1,9 @@
 //! `pool publish`.
 
 use clap::Args;
-use pool::publisher::{Publisher, Step};
+use pool::chain::Live;
+use pool::claimed::{self, ClaimedError, Look};
+use pool::publisher::{PublishError, Publisher, Step};
 use reqwest::Url;
 
 use super::Place;
@@ -47,13 +49,40 @@ pub(super) async fn run(options: Options) -> anyhow::Result<()> {
     };
     tracing::info!(account = %publisher.account, "publishing");
     let mut rounds = Rounds::new(options.chain.poll_ms)?;
+    if options.once {
+        if publish(&publisher, &mut rounds, true).await? {
+            match rounds.run(keep_claimed(&publisher)).await {
+                Some(Ok(look)) => tell(look),
+                // What --once promises is done.
+                Some(Err(error)) => tracing::warn!("{error}"),
+                None => {}
+            }
+        }
+    } else {
+        // Side by side: reading what thousands of miners were paid takes minutes, and
+        // may fail where publishing does not.
+        let reading = read_claimed(&publisher, Rounds::new(options.chain.poll_ms)?);
+        let (published, ()) = tokio::join!(publish(&publisher, &mut rounds, false), reading);
+        published?;
+    }
+    store.close().await;
+    Ok(())
+}
+
+/// Publishes what is built, round after round; if only `once`, until nothing is left.
+/// False when the process is to end.
+async fn publish(
+    publisher: &Publisher<Live>,
+    rounds: &mut Rounds,
+    once: bool,
+) -> Result<bool, PublishError> {
     let mut last = Step::Idle;
     while let Some(step) = rounds.run(publisher.step()).await {
         match step {
             Ok(step) => {
                 rounds.well();
                 match step {
-                    Step::Idle if options.once => break,
+                    Step::Idle if once => return Ok(true),
                     Step::Waiting(epoch) if step != last => {
                         tracing::info!(epoch, "sent; waiting for finality");
                     }
@@ -66,13 +95,42 @@ pub(super) async fn run(options: Options) -> anyhow::Result<()> {
                 }
                 last = step;
             }
-            Err(error) if options.once => return Err(error.into()),
+            Err(error) if once => return Err(error),
             Err(error) => rounds.failed(&error),
         }
         if !rounds.wait().await {
             break;
         }
     }
-    store.close().await;
-    Ok(())
+    Ok(false)
+}
+
+/// Keeps what the contract has paid, round after round.
+async fn read_claimed(publisher: &Publisher<Live>, mut rounds: Rounds) {
+    while let Some(look) = rounds.run(keep_claimed(publisher)).await {
+        match look {
+            Ok(look) => {
+                rounds.well();
+                tell(look);
+            }
+            Err(error) => rounds.failed(&error),
+        }
+        if !rounds.wait().await {
+            break;
+        }
+    }
+}
+
+async fn keep_claimed(publisher: &Publisher<Live>) -> Result<Look, ClaimedError> {
+    claimed::keep(&publisher.store, &publisher.blobs, &publisher.chain).await
+}
+
+fn tell(look: Look) {
+    if let Look::Read {
+        finalized_block,
+        hotkeys,
+    } = look
+    {
+        tracing::info!(finalized_block, hotkeys, "read what was claimed");
+    }
 }

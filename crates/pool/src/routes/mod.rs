@@ -1,5 +1,6 @@
 //! The service's routes (`WIRE.md` §6), and the document that describes them.
 
+mod claimed;
 mod claims;
 mod crowd;
 mod documents;
@@ -69,6 +70,7 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(claims::claim))
         .routes(routes!(claims::default_proof))
         .routes(routes!(claims::default_claim))
+        .routes(routes!(claimed::claimed))
         .routes(routes!(documents::document));
     OpenApiRouter::new()
         .nest("/claims", claims)

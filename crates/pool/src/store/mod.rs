@@ -1,6 +1,7 @@
 //! The pool's database. One schema and one SQL text serve SQLite and PostgreSQL.
 
 mod checks;
+mod claimed;
 mod contract;
 mod deliveries;
 mod epochs;
@@ -9,6 +10,7 @@ mod processes;
 mod recipients;
 
 pub use checks::{Check, Verdict};
+pub use claimed::{Claimed, ClaimedReading};
 pub use contract::ContractSeen;
 pub use deliveries::Delivery;
 pub use epochs::{EpochRow, Frozen, State, standing};

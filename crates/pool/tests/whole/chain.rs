@@ -25,9 +25,9 @@ on_both_databases! {
 }
 
 /// More steps than any of these tests needs.
-const STEPS: usize = 5_000;
+pub(crate) const STEPS: usize = 5_000;
 
-fn publisher(pool: &Pool, chain: World) -> Publisher<World> {
+pub(crate) fn publisher(pool: &Pool, chain: World) -> Publisher<World> {
     Publisher {
         store: pool.store.clone(),
         blobs: pool.blobs.clone(),
@@ -51,7 +51,7 @@ async fn verifier(pool: &Pool, name: &str, chain: World, role: Role) -> Verifier
     }
 }
 
-async fn publish_all(publisher: &Publisher<World>) {
+pub(crate) async fn publish_all(publisher: &Publisher<World>) {
     for _ in 0..STEPS {
         match publisher.step().await {
             Ok(Publishing::Idle) => return,
@@ -145,7 +145,7 @@ async fn an_epoch_that_is_on_the_chain_with_another_root_is_never_sent(backend: 
 }
 
 /// What a publisher would put on the chain for this file.
-fn forged(pool: &Pool, file: &pool::epoch::EpochFile) -> (Published, String) {
+pub(crate) fn forged(pool: &Pool, file: &pool::epoch::EpochFile) -> (Published, String) {
     let digest = pool.blobs.put(&file.to_bytes()).unwrap();
     let published = Published {
         root: file.root,
@@ -260,7 +260,7 @@ async fn what_is_for_another_contract_is_not_published(backend: Backend) {
 }
 
 /// Steps until the publisher sees that an epoch is void.
-async fn sees_void(publisher: &Publisher<World>, epoch: u64) {
+pub(crate) async fn sees_void(publisher: &Publisher<World>, epoch: u64) {
     for _ in 0..STEPS {
         match publisher.step().await {
             Ok(Publishing::StruckDown(seen)) if seen == epoch => return,

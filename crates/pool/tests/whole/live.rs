@@ -22,7 +22,7 @@ use crate::common::{Backend, CONTRACT, Pool, coldkey, key, now, snapshot};
 use crate::stand_in::{StandIn, State};
 use crate::wasm::Claims;
 
-const OPERATOR: u8 = 77;
+pub(crate) const OPERATOR: u8 = 77;
 const STAKE: u64 = 10_000_000_000;
 const HALF_A_DAY: u64 = 3_600;
 
@@ -66,14 +66,14 @@ pub(crate) fn published_by(input: &[u8]) -> Published {
 }
 
 /// A pool, a chain with the contract, and who acts on it.
-struct Scene {
-    pool: Pool,
-    node: StandIn,
-    claims: Claims,
+pub(crate) struct Scene {
+    pub(crate) pool: Pool,
+    pub(crate) node: StandIn,
+    pub(crate) claims: Claims,
 }
 
 impl Scene {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let pool = Pool::start(Backend::Sqlite).await;
         pool.map(&key(1), coldkey(1), now()).await;
         pool.map(&key(2), coldkey(2), now()).await;
@@ -92,7 +92,7 @@ impl Scene {
         Live::new(self.node.chain().await, CONTRACT, who.map(key))
     }
 
-    async fn publisher(&self, who: u8) -> Publisher<Live> {
+    pub(crate) async fn publisher(&self, who: u8) -> Publisher<Live> {
         Publisher {
             store: self.pool.store.clone(),
             blobs: self.pool.blobs.clone(),
@@ -144,7 +144,7 @@ impl Scene {
         self.claims.send(block, operator, message).unwrap();
     }
 
-    fn half_a_day_passes(&self) {
+    pub(crate) fn half_a_day_passes(&self) {
         self.node.with(|chain| chain.height += HALF_A_DAY);
     }
 }

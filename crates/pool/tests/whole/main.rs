@@ -7,6 +7,8 @@
 mod common;
 mod api;
 mod chain;
+mod claimed;
+mod claims_read;
 mod crash;
 mod differential;
 mod epochs;

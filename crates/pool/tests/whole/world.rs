@@ -6,7 +6,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use pool::chain::{Call, Chain, ChainError, Published, Seen, SignedCall};
+use pool::Rao;
+use pool::chain::{Books, BooksSeen, Call, Chain, ChainError, Paid, Published, Seen, SignedCall};
 use protocol::ss58::Address;
 
 /// Blocks between inclusion and finality.
@@ -24,6 +25,12 @@ pub(crate) struct State {
     epochs: BTreeMap<u64, (u64, Published)>,
     uris: BTreeMap<u64, String>,
     disputes: BTreeMap<u64, u64>,
+    /// What was paid to whom, and on which block.
+    payments: Vec<(u64, Address, u64)>,
+    /// About how many hotkeys it was asked what they were paid.
+    pub(crate) asked: usize,
+    /// Whether no answer tells anything of payments.
+    pub(crate) hides_payments: bool,
     /// Every call that was executed, also those that the contract refused.
     pub(crate) executed: Vec<Call>,
 }
@@ -31,6 +38,8 @@ pub(crate) struct State {
 enum Request {
     Latest,
     Epoch(u64),
+    Books,
+    Paid(Vec<Address>),
     Uri(u64),
     Sign(Call),
     Submit(SignedCall),
@@ -41,6 +50,8 @@ enum Reply {
     Latest(Option<u64>),
     Uri(String),
     Seen(Seen),
+    Books(BooksSeen),
+    Paid(Paid),
     Signed(SignedCall),
     Submitted,
     Lost,
@@ -124,18 +135,48 @@ impl State {
         }
     }
 
+    /// What was paid by the finalized block to those whom `to` names.
+    fn paid(&self, to: impl Fn(&Address) -> bool) -> u64 {
+        let finalized = self.finalized();
+        let payments = self.payments.iter();
+        payments
+            .filter(|(at, hotkey, _)| *at <= finalized && to(hotkey))
+            .map(|(_, _, rao)| rao)
+            .sum()
+    }
+
+    fn books(&self) -> BooksSeen {
+        let finalized_block = self.finalized();
+        let mut newest_first = self.epochs.iter().rev();
+        let latest =
+            newest_first.find(|(_, (at, published))| *at <= finalized_block && !published.is_void);
+        let total = latest.map_or(0, |(_, (_, published))| published.total_rao.0);
+        BooksSeen {
+            finalized_block,
+            books: Books {
+                latest_epoch: latest.map(|(epoch, _)| *epoch),
+                outstanding_rao: Rao(total - self.paid(|_| true)),
+            },
+        }
+    }
+
     fn answer(&mut self, request: Request) -> Reply {
         self.next_block();
         let reply = match request {
-            Request::Latest => {
-                let finalized = self.finalized();
-                let mut all = self.epochs.iter().rev();
-                Reply::Latest(
-                    all.find(|(_, (at, published))| *at <= finalized && !published.is_void)
-                        .map(|(epoch, _)| *epoch),
-                )
-            }
+            Request::Latest => Reply::Latest(self.books().books.latest_epoch),
             Request::Epoch(epoch) => Reply::Seen(self.seen(epoch)),
+            Request::Books | Request::Paid(_) if self.hides_payments => Reply::Lost,
+            Request::Books => Reply::Books(self.books()),
+            Request::Paid(hotkeys) => {
+                self.asked += hotkeys.len();
+                Reply::Paid(Paid {
+                    seen: self.books(),
+                    amounts: hotkeys
+                        .into_iter()
+                        .map(|hotkey| (hotkey, Rao(self.paid(|to| *to == hotkey))))
+                        .collect(),
+                })
+            }
             Request::Uri(epoch) => Reply::Uri(self.uris[&epoch].clone()),
             Request::Sign(call) => {
                 self.signed += 1;
@@ -188,6 +229,16 @@ impl World {
         });
     }
 
+    /// Pays a miner.
+    pub(crate) fn pay(&self, hotkey: Address, rao: u64) {
+        self.with(|state| state.payments.push((state.block, hotkey, rao)));
+    }
+
+    /// Answers as a node does that has not heard of the last blocks.
+    pub(crate) fn fall_behind(&self, blocks: u64) {
+        self.with(|state| state.block -= blocks);
+    }
+
     /// Strikes an epoch down.
     pub(crate) fn strike_down(&self, epoch: u64) {
         self.with(|state| {
@@ -220,6 +271,20 @@ impl Chain for World {
     async fn epoch(&self, epoch: u64) -> Result<Seen, ChainError> {
         match self.ask(Request::Epoch(epoch))? {
             Reply::Seen(seen) => Ok(seen),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    async fn books(&self) -> Result<BooksSeen, ChainError> {
+        match self.ask(Request::Books)? {
+            Reply::Books(seen) => Ok(seen),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    async fn paid(&self, hotkeys: &[Address]) -> Result<Paid, ChainError> {
+        match self.ask(Request::Paid(hotkeys.to_vec()))? {
+            Reply::Paid(paid) => Ok(paid),
             other => panic!("{other:?}"),
         }
     }
