@@ -49,10 +49,21 @@ impl Ended {
 
 /// Runs `replay-runner ARGUMENTS` in `directory`, with its state in `state`.
 pub fn run(directory: &Path, state: &Path, arguments: &[&str]) -> Result<Ended> {
+    run_with_engine(directory, state, None, arguments)
+}
+
+/// The same with the engine at `engine`, a value of `DOCKER_HOST`.
+pub fn run_with_engine(
+    directory: &Path,
+    state: &Path,
+    engine: Option<&str>,
+    arguments: &[&str],
+) -> Result<Ended> {
     let binary = Runner::find()?.binary().to_owned();
     let output: Output = Command::new(&binary)
         .current_dir(directory)
         .env("REPLAY_RUNNER_STATE", state)
+        .envs(engine.map(|address| ("DOCKER_HOST", address)))
         .args(arguments)
         .output()
         .with_context(|| binary.display().to_string())?;

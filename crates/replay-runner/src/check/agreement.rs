@@ -19,7 +19,7 @@
 //!
 //! Neither is ever below the spread that was seen.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::statistics::{Random, deviation, median, relative, width};
 
@@ -30,7 +30,7 @@ const NORMAL: f64 = 3.290_527;
 const SIMULATIONS: usize = 100_000;
 
 /// What it takes to agree, for one number of repeats.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Needed {
     /// How often a replay runs the benchmark.
     pub repeats: u32,
@@ -56,10 +56,12 @@ pub(crate) fn needed(values: &[f64], repeats: u32) -> Needed {
     let count = values.len() as f64;
     let unbiased = (4.0 * count - 4.0) / (4.0 * count - 3.0);
     let factor = factor(repeats);
+    // JSON has no infinity, which a median of zero would ask for.
+    let finite = |tolerance: f64| tolerance.max(seen).min(f64::MAX);
     Needed {
         repeats,
-        tolerance_estimate: (factor * sigma / unbiased).max(seen),
-        tolerance_safe: (factor * sigma * student(values.len() - 1) / NORMAL).max(seen),
+        tolerance_estimate: finite(factor * sigma / unbiased),
+        tolerance_safe: finite(factor * sigma * student(values.len() - 1) / NORMAL),
     }
 }
 
@@ -108,6 +110,12 @@ mod tests {
     fn values_that_are_equal_need_no_tolerance() {
         let needed = needed(&[0.25; 5], 3);
         assert!(needed.tolerance_estimate == 0.0 && needed.tolerance_safe == 0.0);
+    }
+
+    #[test]
+    fn values_around_zero_need_a_tolerance_that_json_can_carry() {
+        let needed = needed(&[-1.0, 0.0, 1.0], 3);
+        assert!(needed.tolerance_estimate.is_finite() && needed.tolerance_safe.is_finite());
     }
 
     #[test]

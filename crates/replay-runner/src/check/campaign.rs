@@ -140,6 +140,13 @@ pub struct Plan {
     pub variations: Vec<Variation>,
 }
 
+impl Plan {
+    /// How many runs in the usual surroundings there will be.
+    pub(crate) fn repeats(&self) -> u32 {
+        self.runs.max(2)
+    }
+}
+
 impl Campaign {
     /// Runs `plan` in `lab`; `told` hears of every run that ended.
     pub(crate) async fn run(
@@ -151,7 +158,7 @@ impl Campaign {
         let timed = lab.spec.metrics.iter().any(is_measured);
         let at_once = if timed { 1 } else { lab.at_once() };
         let usual = Setting::default();
-        let repeats = plan.runs.max(2) as usize;
+        let repeats = plan.repeats() as usize;
         let plain = together(lab, vec![("repeat", &usual); repeats], at_once, told).await?;
         let mut campaign = Self {
             plain,

@@ -1,13 +1,13 @@
 //! Why replays differ, in words, and what to do about it.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::variation::{Reach, Variation};
 
 macro_rules! causes {
     ($($variant:ident = $name:literal, $title:literal, $hint:literal;)+) => {
         /// Why replays differ.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
         #[serde(rename_all = "snake_case")]
         pub enum Cause {
             $(#[doc = $title] $variant,)+

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::campaign::{Campaign, Tried};
 use super::cause::Cause;
@@ -18,7 +18,7 @@ const SHIFT: f64 = 1.5;
 const CLOCK_SLACK: f64 = 2.0;
 
 /// Two texts that should be the same.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Example {
     /// What they are of.
     pub aspect: Aspect,
@@ -35,12 +35,12 @@ pub struct Example {
 }
 
 /// One reason why replays differ.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Finding {
     /// Why.
     pub cause: Cause,
     /// It in words.
-    pub title: &'static str,
+    pub title: String,
     /// Whether honest hosts can differ in it.
     pub reach: Reach,
     /// In what replays differ, what decides first.
@@ -52,7 +52,7 @@ pub struct Finding {
     /// The first difference of each kind, side by side.
     pub examples: Vec<Example>,
     /// What to do.
-    pub hint: &'static str,
+    pub hint: String,
 }
 
 /// A cause, and how it is known.
@@ -83,13 +83,13 @@ pub(crate) fn diagnose(campaign: &Campaign) -> Vec<Finding> {
             let (name, other) = blame.other;
             let finding = findings.entry(blame.cause).or_insert_with(|| Finding {
                 cause: blame.cause,
-                title: blame.cause.title(),
+                title: blame.cause.title().to_owned(),
                 reach: blame.cause.reach(),
                 aspects: Vec::new(),
                 decides: false,
                 evidence: blame.evidence,
                 examples: Vec::new(),
-                hint: blame.cause.hint(),
+                hint: blame.cause.hint().to_owned(),
             });
             finding.decides |= aspect.decides();
             finding.add_example(&aspect, &campaign.plain[0], name, other);

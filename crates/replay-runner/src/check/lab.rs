@@ -32,7 +32,7 @@ const RANDOM_FILE_BYTES: usize = 1 << 20;
 /// A check's place on a host.
 pub(crate) struct Lab<'a> {
     pub(crate) host: &'a Host,
-    request: &'a Request,
+    pub(crate) request: &'a Request,
     /// What was asked for, as its digest counts.
     pub(crate) spec: ReplaySpec,
     /// The same with one pass a run.

@@ -12,7 +12,10 @@ mod agreement;
 mod campaign;
 mod cause;
 mod diagnosis;
+mod digits;
 mod files;
+mod kept;
+mod key;
 mod lab;
 mod normalise;
 mod observation;
@@ -37,6 +40,7 @@ pub use campaign::Plan;
 pub use cause::Cause;
 pub use diagnosis::{Example, Finding};
 pub(crate) use files::FileDigests;
+pub use kept::{KeepError, Kept};
 pub use observation::Aspect;
 pub use statistics::CONFIDENCE;
 pub use variation::{Reach, UnknownVariation, Variation, parse_list};
@@ -48,27 +52,39 @@ pub type Told<'a> = &'a (dyn Fn(&'static str) + Sync);
 /// Checks `request` on `host` by `plan`. Fails if nothing could be compared: the
 /// task or the patch is refused, the replay fails in each repeat alike, or this
 /// host cannot run it.
+///
+/// With `kept`, the report of an earlier check that would have found the same is
+/// returned in place of replays, and one that is made is kept there, whatever its
+/// verdict: nothing that it depends on has changed.
 pub async fn check(
     host: &Host,
     request: &Request,
     plan: &Plan,
+    kept: Option<&Kept>,
     progress: &dyn Progress,
     told: Told<'_>,
     cancel: &CancellationToken,
 ) -> Result<Checked, Failure> {
     let started = Instant::now();
     let lab = lab::Lab::open(host, request, progress, cancel).await?;
+    let kept = match kept {
+        Some(kept) => Some((kept, key::Key::of(&lab, plan).await?)),
+        None => None,
+    };
+    if let Some((kept, key)) = &kept
+        && let Some(earlier) = kept.find(key)
+    {
+        return Ok(earlier);
+    }
     let campaign = campaign::Campaign::run(&lab, plan, told).await?;
     if campaign.never_runs() {
         let first = &campaign.plain[0];
         return Err(Failure::new(first.code, first.message.clone()));
     }
     let findings = diagnosis::diagnose(&campaign);
-    Ok(verdict::judge(
-        &lab,
-        request,
-        &campaign,
-        findings,
-        started.elapsed(),
-    ))
+    let checked = verdict::judge(&lab, request, &campaign, findings, started.elapsed());
+    if let Some((kept, key)) = kept {
+        kept.keep(key, &checked);
+    }
+    Ok(checked)
 }

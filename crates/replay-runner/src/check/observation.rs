@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use protocol::{Code, Decimal, ReplaySpec};
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::normalise::normalised;
 use crate::bench::Observed;
@@ -49,6 +49,24 @@ impl fmt::Display for Aspect {
 impl Serialize for Aspect {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Aspect {
+    /// From its text for a person, the only one that reports have.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let named = |prefix| text.strip_prefix(prefix).map(str::to_owned);
+        match text.as_str() {
+            "the outcome" => return Ok(Self::Outcome),
+            "the result file" => return Ok(Self::Result),
+            _ => {}
+        }
+        named("metric ")
+            .map(Self::Metric)
+            .or_else(|| named("file ").map(Self::File))
+            .or_else(|| named("the output of ").map(Self::Output))
+            .ok_or_else(|| serde::de::Error::custom(format!("{text:?} is no aspect of a run")))
     }
 }
 
@@ -123,5 +141,28 @@ impl Observation {
     /// The text of `aspect`; nothing for what is not there.
     pub(crate) fn text(&self, aspect: &Aspect) -> Option<&str> {
         self.aspects.get(aspect).map(String::as_str)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_aspect_is_read_as_it_is_written() {
+        let name = || "a\u{1b} metric".to_owned();
+        let all = [
+            Aspect::Outcome,
+            Aspect::Metric(name()),
+            Aspect::Result,
+            Aspect::File(name()),
+            Aspect::Output("score".to_owned()),
+        ];
+        for aspect in all {
+            let json = serde_json::to_string(&aspect).unwrap();
+            let read: Aspect = serde_json::from_str(&json).unwrap();
+            assert_eq!(read.to_string(), aspect.to_string());
+        }
+        assert!(serde_json::from_str::<Aspect>("\"the weather\"").is_err());
     }
 }

@@ -3,11 +3,14 @@
 use std::time::Duration;
 
 use protocol::{CommitId, Decimal, Sha256Digest, TreeId};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use super::agreement::{Needed, needed};
 use super::campaign::{Campaign, Tried};
 use super::diagnosis::Finding;
+use super::digits;
 use super::lab::Lab;
 use super::observation::Aspect;
 use super::statistics::{median, median_interval, relative, width};
@@ -15,7 +18,7 @@ use super::variation::{Reach, Variation};
 use crate::spec::Request;
 
 /// Whether validators will agree.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// The outcome and every metric are the same in every run.
@@ -37,13 +40,14 @@ impl Verdict {
 }
 
 /// One metric over the repeats.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct MetricChecked {
     /// Its name.
     pub name: String,
     /// Whether the supervisor measures it, so that it always varies.
     pub measured: bool,
     /// Each run's value in the usual surroundings.
+    #[serde(deserialize_with = "digits::each")]
     pub values: Vec<Decimal>,
     /// The middle value.
     pub median: f64,
@@ -59,7 +63,7 @@ pub struct MetricChecked {
 }
 
 /// What came of a variation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum VariationStatus {
     /// Nothing changed.
@@ -77,12 +81,12 @@ pub enum VariationStatus {
 }
 
 /// One variation.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct VariationChecked {
     /// Its name; `all-at-once` for all together.
-    pub name: &'static str,
+    pub name: String,
     /// What was changed.
-    pub changes: &'static str,
+    pub changes: String,
     /// Whether honest hosts can differ in it.
     pub reach: Reach,
     /// What came of it.
@@ -96,7 +100,7 @@ pub struct VariationChecked {
 }
 
 /// What the check cost.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct Tally {
     /// From start to end.
     pub seconds: f64,
@@ -105,7 +109,7 @@ pub struct Tally {
 }
 
 /// Everything that a check found: the object of `check --format json`.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Checked {
     /// The version of this shape; fields are added, never renamed.
     pub schema_version: u32,
@@ -124,6 +128,7 @@ pub struct Checked {
     /// The image's id.
     pub image: String,
     /// How far the task lets repeats and validators differ.
+    #[serde(deserialize_with = "digits::option")]
     pub tolerance: Option<Decimal>,
     /// How often a replay of the task runs its benchmark.
     pub task_repeats: u32,
@@ -137,6 +142,15 @@ pub struct Checked {
     pub findings: Vec<Finding>,
     /// What it cost.
     pub tally: Tally,
+    /// When the check was over: RFC 3339, UTC, to the second.
+    pub made_at: String,
+    /// Whether this is an earlier check's report, and nothing was replayed for it.
+    pub reused: bool,
+}
+
+impl Checked {
+    /// The version of this shape.
+    pub const SCHEMA_VERSION: u32 = 1;
 }
 
 /// Judges what was run.
@@ -187,7 +201,7 @@ pub(crate) fn judge(
             .map(|one| one.runs().len())
             .sum::<usize>();
     Checked {
-        schema_version: 1,
+        schema_version: Checked::SCHEMA_VERSION,
         task: request.task.slug.clone(),
         verdict,
         code: campaign.plain[0].code,
@@ -209,7 +223,16 @@ pub(crate) fn judge(
             seconds: elapsed.as_secs_f64(),
             runs,
         },
+        made_at: now(),
+        reused: false,
     }
+}
+
+/// This moment by this host's clock; nothing if its year has five digits.
+fn now() -> String {
+    let now = OffsetDateTime::now_utc();
+    let second = now.replace_nanosecond(0).unwrap_or(now);
+    second.format(&Rfc3339).unwrap_or_default()
 }
 
 fn measured(
@@ -308,11 +331,14 @@ fn summary(campaign: &Campaign, tried: &Tried) -> VariationChecked {
         VariationStatus::ChangedDetails
     };
     VariationChecked {
-        name: tried.name(),
-        changes: tried.variation.map_or(
-            "everything of the above that could be made",
-            Variation::changes,
-        ),
+        name: tried.name().to_owned(),
+        changes: tried
+            .variation
+            .map_or(
+                "everything of the above that could be made",
+                Variation::changes,
+            )
+            .to_owned(),
         reach: tried
             .variation
             .map_or(Reach::DiffersBetweenHosts, Variation::reach),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use clap::{Args, ValueEnum};
-use replay_runner::check::{Checked, Plan, Variation, check, parse_list, report};
+use replay_runner::check::{Checked, Kept, Plan, Variation, check, parse_list, report};
 use replay_runner::failure::Failure;
 use replay_runner::host::Host;
 use tokio_util::sync::CancellationToken;
@@ -23,11 +23,16 @@ Examples:
   replay-runner check my-task --vary hostname,locale     two variations only; none repeats only
   replay-runner check my-task --vary all,-path           all but one
   replay-runner check my-task --runs 20 --vary none      a better measure of a metric that varies
+  replay-runner check my-task --reuse ~/checks           no replay where an earlier check tells the same
   replay-runner check my-task --format markdown >> \"$GITHUB_STEP_SUMMARY\"
 
 Variations: hostname, user, time-zone, locale, umask, environment, path, directory-order, clock,
 cpu-count, cpu-pinning, memory, addresses, hash-seed, threads, entropy, fresh-memory, speed,
 neighbour. Each is made alone, and all of them at once.
+
+--reuse keeps every report, whatever its verdict, under the digest of all that it depends on: the
+spec, --runs and --vary, this program, machine and engine. Remove the file to ask again. Whoever may
+write to DIR decides what is reported; an error is never kept.
 
 Exit status: 0 deterministic or stable within the task's tolerance, 3 not, 1 error, 2 usage.")]
 pub(crate) struct CheckArgs {
@@ -45,6 +50,10 @@ pub(crate) struct CheckArgs {
     /// What to change: all, none, or names with commas between them
     #[arg(long, value_name = "LIST", default_value = "all", value_parser = variations, allow_hyphen_values = true)]
     vary: Variations,
+
+    /// Keep reports in this directory, and report from it what was checked before
+    #[arg(long, value_name = "DIR")]
+    reuse: Option<PathBuf>,
 
     /// How to report
     #[arg(long, value_enum, default_value_t = Format::Text)]
@@ -113,6 +122,12 @@ async fn checked(
     cancel: &CancellationToken,
 ) -> Result<Checked, Refused> {
     let request = args.request.request(&args.task)?;
+    let kept = match &args.reuse {
+        Some(directory) => {
+            Some(Kept::open(directory).map_err(|error| Refused::Usage(error.to_string()))?)
+        }
+        None => None,
+    };
     let host = Host::open(global.state()?, args.request.host_options()).await?;
     let plan = Plan {
         runs: args.runs,
@@ -127,7 +142,16 @@ async fn checked(
             eprint!("\r\x1b[K{number} runs, {name}");
         }
     };
-    let checked = check(&host, &request, &plan, progress.as_ref(), &told, cancel).await;
+    let checked = check(
+        &host,
+        &request,
+        &plan,
+        kept.as_ref(),
+        progress.as_ref(),
+        &told,
+        cancel,
+    )
+    .await;
     if watched {
         eprint!("\r\x1b[K");
     }

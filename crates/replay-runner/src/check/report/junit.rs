@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use super::{headline, one_line};
+use super::{headline, one_line, provenance};
 use crate::check::{Checked, Finding, VariationStatus, Verdict};
 
 /// One document.
@@ -57,7 +57,7 @@ pub fn junit(checked: &Checked) -> String {
     };
     case("repeats", repeats_differ.then(why_repeats), None);
     for one in &checked.variations {
-        let why = changed(one.name).then(|| {
+        let why = changed(&one.name).then(|| {
             let about = |finding: &&&Finding| {
                 finding
                     .examples
@@ -69,8 +69,11 @@ pub fn junit(checked: &Checked) -> String {
                 |finding| describe(finding),
             )
         });
-        case(one.name, why, one.reason.as_deref());
+        case(&one.name, why, one.reason.as_deref());
     }
+    let provenance = provenance(checked).map_or(String::new(), |text| {
+        format!("    <system-out>{}</system-out>\n", escape_xml(&text))
+    });
     let tests = 1 + checked.variations.len();
     let skipped = checked
         .variations
@@ -78,7 +81,7 @@ pub fn junit(checked: &Checked) -> String {
         .filter(|one| one.reason.is_some())
         .count();
     format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n  <testsuite name=\"determinism of {suite}\" tests=\"{tests}\" failures=\"{failures}\" errors=\"0\" skipped=\"{skipped}\" time=\"{:.3}\">\n{cases}  </testsuite>\n</testsuites>\n",
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n  <testsuite name=\"determinism of {suite}\" tests=\"{tests}\" failures=\"{failures}\" errors=\"0\" skipped=\"{skipped}\" time=\"{:.3}\">\n{cases}{provenance}  </testsuite>\n</testsuites>\n",
         checked.tally.seconds
     )
 }
@@ -97,7 +100,7 @@ fn describe(finding: &Finding) -> String {
         );
     }
     text.push_str("mend: ");
-    text.push_str(finding.hint);
+    text.push_str(&finding.hint);
     text
 }
 

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::plot::plot;
-use super::{advice, headline, one_line, status_word, word};
+use super::{advice, headline, one_line, provenance, status_word, word};
 use crate::check::{Checked, Reach, VariationStatus, Verdict};
 
 /// One section.
@@ -20,6 +20,9 @@ pub fn markdown(checked: &Checked) -> String {
         headline(checked)
     );
     // Writing to a string cannot fail.
+    if let Some(provenance) = provenance(checked) {
+        let _ = writeln!(text, "This is {}.\n", cell(&provenance));
+    }
     let _ = writeln!(
         text,
         "| metric | values | relative spread |\n| --- | --- | --- |"
@@ -55,7 +58,7 @@ pub fn markdown(checked: &Checked) -> String {
                 example.right_run
             );
         }
-        let _ = writeln!(text, "\nMend: {}", cell(finding.hint));
+        let _ = writeln!(text, "\nMend: {}", cell(&finding.hint));
         if finding.reach == Reach::HeldByEngine && finding.decides {
             let _ = writeln!(
                 text,
@@ -71,7 +74,7 @@ pub fn markdown(checked: &Checked) -> String {
         for one in &checked.variations {
             let detail = match (&one.reason, one.status) {
                 (Some(reason), VariationStatus::NotMade) => reason.as_str(),
-                _ => one.changes,
+                _ => one.changes.as_str(),
             };
             let _ = writeln!(
                 text,

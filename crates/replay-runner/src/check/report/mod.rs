@@ -35,6 +35,16 @@ fn headline(checked: &Checked) -> String {
     }
 }
 
+/// What a report that was not made now says of itself.
+fn provenance(checked: &Checked) -> Option<String> {
+    checked.reused.then(|| {
+        format!(
+            "an earlier check's report, made at {}: nothing that it depends on has changed, and nothing was replayed now",
+            one_line(&checked.made_at, 40)
+        )
+    })
+}
+
 const fn word(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Deterministic => "DETERMINISTIC",

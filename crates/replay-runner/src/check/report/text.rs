@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::plot::plot;
-use super::{advice, headline, one_line, status_word, word};
+use super::{advice, headline, one_line, provenance, status_word, word};
 use crate::check::{Checked, Finding, MetricChecked, Reach, VariationStatus};
 
 /// Some lines of plain text.
@@ -12,6 +12,9 @@ pub fn text(checked: &Checked) -> String {
     // Writing to a string cannot fail.
     let _ = writeln!(text, "{}", word(checked.verdict));
     let _ = writeln!(text, "  {}", headline(checked));
+    if let Some(provenance) = provenance(checked) {
+        let _ = writeln!(text, "  {provenance}");
+    }
     for metric in &checked.metrics {
         describe_metric(&mut text, metric);
     }
@@ -92,7 +95,7 @@ fn variations(text: &mut String, checked: &Checked) {
     for one in &checked.variations {
         let detail = match (&one.reason, one.status) {
             (Some(reason), _) => one_line(reason, 120),
-            (None, VariationStatus::Same) => one.changes.to_owned(),
+            (None, VariationStatus::Same) => one.changes.clone(),
             (None, _) => {
                 let aspects: Vec<String> = one
                     .changed
@@ -101,7 +104,7 @@ fn variations(text: &mut String, checked: &Checked) {
                     .map(ToString::to_string)
                     .collect();
                 if aspects.is_empty() {
-                    one.changes.to_owned()
+                    one.changes.clone()
                 } else {
                     format!("{}: {}", one.changes, aspects.join(", "))
                 }
