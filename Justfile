@@ -21,7 +21,7 @@ test *ARGS: (build "--tests")
 
 # Fuzz every route of the coordinator, with 2,000 requests for each group of them.
 fuzz CASES="2000":
-    FUZZ_CASES={{CASES}} REQUIRE_OUTSIDE_TOOLS=1 cargo test -p coordinator --test outside fuzzing -- --nocapture
+    FUZZ_CASES={{CASES}} REQUIRE_OUTSIDE_TOOLS=1 cargo test --workspace --test outside fuzzing -- --nocapture
 
 # Compile the contract to Wasm, and execute that in a contracts pallet: some 350 crates, minutes.
 # Needs Debian 12, from whose archive the compiler's parts for Wasm are unpacked beside the crate.

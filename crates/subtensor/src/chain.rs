@@ -8,42 +8,7 @@ use subxt::backend::LegacyBackend;
 use subxt::config::substrate::{H256, SubstrateConfig};
 
 use crate::failover::Failover;
-use crate::{At, ChainConfig, ChainError, Endpoint};
-
-/// The first block of the main network ("finney").
-pub const FINNEY_GENESIS: [u8; 32] = [
-    0x2f, 0x05, 0x55, 0xcc, 0x76, 0xfc, 0x28, 0x40, 0xa2, 0x5a, 0x6e, 0xa3, 0xb9, 0x63, 0x71, 0x46,
-    0x80, 0x6f, 0x1f, 0x44, 0xb0, 0x90, 0xc1, 0x75, 0xff, 0xde, 0x2a, 0x7e, 0x5a, 0xb3, 0x6c, 0x03,
-];
-
-/// How to reach a chain.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// The nodes, the preferred one first.
-    pub endpoints: Vec<Endpoint>,
-    /// The hash of the chain's first block. A signature is bound to it.
-    pub genesis: [u8; 32],
-    /// How long one node may take for one answer.
-    pub request_timeout: Duration,
-    /// A node whose newest finalized block is older than this is passed over.
-    pub oldest_head: Duration,
-    /// How long to wait between two looks for a new finalized block.
-    pub poll: Duration,
-}
-
-impl Settings {
-    /// The main network at these nodes, with the usual patience: 20 s for an answer,
-    /// 5 minutes of age for the newest finalized block (25 blocks), a look every 4 s.
-    pub fn finney(endpoints: Vec<Endpoint>) -> Self {
-        Self {
-            endpoints,
-            genesis: FINNEY_GENESIS,
-            request_timeout: Duration::from_secs(20),
-            oldest_head: Duration::from_mins(5),
-            poll: Duration::from_secs(4),
-        }
-    }
-}
+use crate::{At, ChainConfig, ChainError, Settings};
 
 /// A chain. Cheap to clone; metadata is fetched once for each runtime version.
 #[derive(Debug, Clone)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{ArgGroup, Parser};
 use protocol::hotkey::Keypair;
-use subtensor::{Chain, Endpoint, FINNEY_GENESIS, Plaintext, Settings};
+use subtensor::{Chain, Settings};
 use wallet::{Password, WalletPath};
 use weight_setter::lock;
 use weight_setter::round::Setter;
@@ -104,18 +104,8 @@ impl Cli {
     /// # Errors
     /// For options that cannot be right; the message names the option.
     pub(crate) async fn setter(&self) -> anyhow::Result<Setter> {
-        let plaintext = if self.allow_plaintext {
-            Plaintext::Anywhere
-        } else {
-            Plaintext::LoopbackOnly
-        };
-        let endpoints: Result<Vec<Endpoint>, _> = self
-            .endpoints
-            .iter()
-            .map(|text| Endpoint::parse(text, plaintext))
-            .collect();
-        let mut settings = Settings::finney(endpoints?);
-        settings.genesis = self.genesis()?;
+        let genesis = self.genesis.as_deref();
+        let settings = Settings::of_options(&self.endpoints, genesis, self.allow_plaintext)?;
         Ok(Setter {
             keypair: self.keypair()?,
             chain: Chain::connect(&settings).await?,
@@ -125,16 +115,6 @@ impl Cli {
             refresh_blocks: self.refresh_blocks,
             version_key: self.version_key,
         })
-    }
-
-    fn genesis(&self) -> anyhow::Result<[u8; 32]> {
-        let Some(text) = &self.genesis else {
-            return Ok(FINNEY_GENESIS);
-        };
-        let mut genesis = [0; 32];
-        hex::decode_to_slice(text.strip_prefix("0x").unwrap_or(text), &mut genesis)
-            .map_err(|_| anyhow::anyhow!("--genesis is not 64 hex digits"))?;
-        Ok(genesis)
     }
 
     fn keypair(&self) -> anyhow::Result<Keypair> {

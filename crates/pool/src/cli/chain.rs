@@ -2,12 +2,11 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context as _;
 use clap::Args;
 use pool::chain::Live;
 use protocol::hotkey::Keypair;
 use protocol::ss58::Address;
-use subtensor::{Chain, Endpoint, FINNEY_GENESIS, Plaintext, Settings};
+use subtensor::{Chain, Settings};
 use wallet::{Password, WalletPath};
 
 #[derive(Debug, Args)]
@@ -57,30 +56,10 @@ pub(super) struct WalletOptions {
 impl ChainOptions {
     /// The contract, seen by `keypair`; asks no node yet.
     pub(super) async fn live(&self, keypair: Option<Keypair>) -> anyhow::Result<Live> {
-        let plaintext = if self.allow_plaintext {
-            Plaintext::Anywhere
-        } else {
-            Plaintext::LoopbackOnly
-        };
-        let endpoints: Result<Vec<Endpoint>, _> = self
-            .endpoints
-            .iter()
-            .map(|text| Endpoint::parse(text, plaintext))
-            .collect();
-        let mut settings = Settings::finney(endpoints.context("--endpoint")?);
-        settings.genesis = self.genesis()?;
+        let genesis = self.genesis.as_deref();
+        let settings = Settings::of_options(&self.endpoints, genesis, self.allow_plaintext)?;
         let chain = Chain::connect(&settings).await?;
         Ok(Live::new(chain, self.contract, keypair))
-    }
-
-    fn genesis(&self) -> anyhow::Result<[u8; 32]> {
-        let Some(text) = &self.genesis else {
-            return Ok(FINNEY_GENESIS);
-        };
-        let mut genesis = [0; 32];
-        hex::decode_to_slice(text.strip_prefix("0x").unwrap_or(text), &mut genesis)
-            .map_err(|_| anyhow::anyhow!("--genesis is not 64 hex digits"))?;
-        Ok(genesis)
     }
 }
 

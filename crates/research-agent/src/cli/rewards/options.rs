@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 use protocol::ss58::Address;
-use subtensor::{Chain, Endpoint, FINNEY_GENESIS, Plaintext, Settings};
+use subtensor::{Chain, Settings};
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::options::WalletArgs;
@@ -73,30 +73,10 @@ impl ChainArgs {
         if self.endpoints.is_empty() {
             return Ok(None);
         }
-        let plaintext = if self.allow_plaintext {
-            Plaintext::Anywhere
-        } else {
-            Plaintext::LoopbackOnly
-        };
-        let wrong = |problem: String| Failure::Usage(format!("--endpoint: {problem}"));
-        let mut endpoints = Vec::new();
-        for text in &self.endpoints {
-            let parsed = Endpoint::parse(text, plaintext);
-            endpoints.push(parsed.map_err(|error| wrong(error.to_string()))?);
-        }
-        let mut settings = Settings::finney(endpoints);
-        settings.genesis = self.genesis()?;
+        let genesis = self.genesis.as_deref();
+        let settings = Settings::of_options(&self.endpoints, genesis, self.allow_plaintext);
+        let settings = settings.map_err(|error| Failure::Usage(error.to_string()))?;
         Ok(Some(Chain::connect(&settings).await?))
-    }
-
-    fn genesis(&self) -> Done<[u8; 32]> {
-        let Some(text) = &self.genesis else {
-            return Ok(FINNEY_GENESIS);
-        };
-        let mut genesis = [0; 32];
-        hex::decode_to_slice(text.strip_prefix("0x").unwrap_or(text), &mut genesis)
-            .map_err(|_| Failure::Usage("--genesis is not 64 hex digits".to_owned()))?;
-        Ok(genesis)
     }
 }
 
