@@ -115,16 +115,16 @@ pub async fn list(
 
 /// The first submission of another hotkey that has the same content, if any.
 pub async fn first_of_others(conn: &mut Conn, row: &SubmissionRow) -> ApiResult<Option<String>> {
-    Ok(sqlx::query_scalar(
-        "SELECT id FROM submissions WHERE task_id = $1 AND spec_digest = $2 \
-         AND miner_hotkey <> $3 ORDER BY created_at, id LIMIT 1",
-    )
-    .bind(row.task_id.clone())
-    .bind(row.spec_digest.clone())
-    .bind(row.miner_hotkey.clone())
-    .fetch_optional(conn)
-    .await?)
+    Ok(sqlx::query_scalar(FIRST_OF_OTHERS)
+        .bind(row.task_id.clone())
+        .bind(row.spec_digest.clone())
+        .bind(row.miner_hotkey.clone())
+        .fetch_optional(conn)
+        .await?)
 }
+
+const FIRST_OF_OTHERS: &str = "SELECT id FROM submissions WHERE task_id = $1 \
+     AND spec_digest = $2 AND miner_hotkey <> $3 ORDER BY created_at, id LIMIT 1";
 
 /// What a decision writes.
 #[derive(Debug)]
@@ -228,4 +228,27 @@ pub async fn oldest_pending(conn: &mut Conn) -> ApiResult<Option<Timestamp>> {
     let sql = "SELECT created_at FROM submissions WHERE status = 'pending_verification' \
                ORDER BY created_at LIMIT 1";
     Ok(sqlx::query_scalar(sql).fetch_optional(conn).await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Store;
+
+    #[tokio::test]
+    async fn equal_content_is_found_without_looking_at_the_tasks_other_submissions() {
+        let place = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}/store.db", place.path().display());
+        let store = Store::open(&url).await.unwrap();
+        let mut conn = store.read().await.unwrap();
+        let sql = format!("EXPLAIN QUERY PLAN {FIRST_OF_OTHERS}");
+        let plan: Vec<(i64, i64, i64, String)> = sqlx::query_as(sqlx::AssertSqlSafe(sql))
+            .fetch_all(&mut *conn)
+            .await
+            .unwrap();
+        let steps: Vec<&str> = plan.iter().map(|step| step.3.as_str()).collect();
+        let wanted =
+            "SEARCH submissions USING INDEX submissions_by_content (task_id=? AND spec_digest=?)";
+        assert_eq!(steps, [wanted]);
+    }
 }
