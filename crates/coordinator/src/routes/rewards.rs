@@ -1,6 +1,6 @@
 //! Idea rewards, the reward policy, and the snapshot that everything is paid by.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use axum::Json;
 use axum::extract::State;
@@ -18,8 +18,9 @@ use crate::http::auth::Admin;
 use crate::http::pages::ListQuery;
 use crate::rules::policy::RewardPolicy;
 use crate::rules::snapshot::{Competition, divide};
+use crate::store::bests::OutcomeRow;
 use crate::store::events::{self, Event};
-use crate::store::rows::{IdeaRewardRow, JsonText, SubmissionRow, TaskRow, TaskState};
+use crate::store::rows::{IdeaRewardRow, JsonText, TaskRow, TaskState};
 use crate::store::{Conn, bests, ideas, policies, tasks};
 use crate::time::Timestamp;
 
@@ -172,33 +173,48 @@ pub struct Outcome {
 struct Standing {
     row: TaskRow,
     task: Task,
-    bests: Vec<SubmissionRow>,
-    leaders: Vec<SubmissionRow>,
+    bests: Vec<OutcomeRow>,
+    leaders: Vec<OutcomeRow>,
     accepted_count: i64,
     ideas: Vec<IdeaRewardRow>,
 }
 
-async fn state_of(conn: &mut Conn, row: TaskRow) -> ApiResult<Standing> {
-    let standings = bests::standings(conn, &row.id).await?;
-    let mut leaders = bests::leaders(conn, &row.id).await?;
-    // By hotkey, which is one per row: databases sort text each in their own way.
+/// What all tasks need: one question of each kind, however many tasks there are.
+async fn states(conn: &mut Conn) -> ApiResult<Vec<Standing>> {
+    let mut bests = by_task(bests::all_current(conn).await?, |row| &row.task_id);
+    let mut leaders = bests::all_leaders(conn).await?;
+    // By hotkey, which is one per row of a task: databases sort text each in their own way.
     leaders.sort_by(|a, b| a.miner_hotkey.cmp(&b.miner_hotkey));
-    let mut ideas = ideas::of_task(conn, &row.id).await?;
-    ideas.sort_by(|a, b| {
-        a.implementing_submission_id
-            .cmp(&b.implementing_submission_id)
-    });
-    Ok(Standing {
-        task: task_of(&row)?,
-        bests: bests::current(conn, &row.id).await?,
-        leaders,
-        accepted_count: standings
-            .iter()
-            .map(|standing| standing.accepted_count)
-            .sum(),
-        ideas,
-        row,
-    })
+    let mut leaders = by_task(leaders, |row| &row.task_id);
+    let counts: HashMap<String, i64> = bests::all_accepted_counts(conn)
+        .await?
+        .into_iter()
+        .collect();
+    let mut ideas = by_task(ideas::all(conn).await?, |row| &row.task_id);
+    let rows = tasks::all(conn).await?.into_iter();
+    let mut states = rows
+        .map(|row| {
+            Ok(Standing {
+                task: task_of(&row)?,
+                bests: bests.remove(&row.id).unwrap_or_default(),
+                leaders: leaders.remove(&row.id).unwrap_or_default(),
+                accepted_count: counts.get(&row.id).copied().unwrap_or(0),
+                ideas: ideas.remove(&row.id).unwrap_or_default(),
+                row,
+            })
+        })
+        .collect::<ApiResult<Vec<Standing>>>()?;
+    states.sort_by(|a, b| a.row.slug.cmp(&b.row.slug));
+    Ok(states)
+}
+
+/// Rows of each task, in their order.
+fn by_task<T>(rows: Vec<T>, task_of: impl Fn(&T) -> &String) -> HashMap<String, Vec<T>> {
+    let mut groups: HashMap<String, Vec<T>> = HashMap::new();
+    for row in rows {
+        groups.entry(task_of(&row).clone()).or_default().push(row);
+    }
+    groups
 }
 
 /// The reward snapshot: the same state gives the same bytes, but for `generated_at`.
@@ -213,12 +229,8 @@ pub async fn take(app: &App) -> ApiResult<Snapshot> {
     // One transaction, so that all of it is the state of one moment.
     let mut transaction = app.store.snapshot().await?;
     let reward_policy = policy_in_force(&mut transaction).await?;
-    let mut states = Vec::new();
-    for row in tasks::all(&mut transaction).await? {
-        states.push(state_of(&mut transaction, row).await?);
-    }
+    let states = states(&mut transaction).await?;
     transaction.rollback().await?;
-    states.sort_by(|a, b| a.row.slug.cmp(&b.row.slug));
     let competitions: Vec<Competition> = states.iter().map(competition).collect();
     let portions = divide(&reward_policy.policy, &competitions);
     let mut miners: BTreeMap<String, (u64, u64)> = BTreeMap::new();
@@ -296,7 +308,7 @@ fn miner((hotkey, (results_ppb, ideas_ppb)): (String, (u64, u64))) -> MinerShare
     }
 }
 
-fn outcomes(states: &[Standing], rows: impl Fn(&Standing) -> &Vec<SubmissionRow>) -> Vec<Outcome> {
+fn outcomes(states: &[Standing], rows: impl Fn(&Standing) -> &Vec<OutcomeRow>) -> Vec<Outcome> {
     let of = |state: &Standing| {
         let slug = state.row.slug.clone();
         let list = rows(state).iter().map(move |row| Outcome {

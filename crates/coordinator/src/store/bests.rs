@@ -1,7 +1,7 @@
 //! Who was best when, and each miner's own best.
 
 use super::Conn;
-use super::rows::{SubmissionRow, submission_columns};
+use super::rows::{JsonText, SubmissionRow, submission_columns};
 use crate::error::ApiResult;
 use crate::time::Timestamp;
 
@@ -154,17 +154,6 @@ pub async fn originals(conn: &mut Conn, task_id: &str) -> ApiResult<Vec<Submissi
     .await?)
 }
 
-/// How many accepted submissions each miner of a task has, by hotkey.
-pub async fn standings(conn: &mut Conn, task_id: &str) -> ApiResult<Vec<StandingRow>> {
-    Ok(sqlx::query_as(
-        "SELECT miner_hotkey, submission_id, accepted_count FROM standings \
-         WHERE task_id = $1 ORDER BY miner_hotkey",
-    )
-    .bind(task_id.to_owned())
-    .fetch_all(conn)
-    .await?)
-}
-
 /// Each miner's best accepted submission of a task.
 pub async fn leaders(conn: &mut Conn, task_id: &str) -> ApiResult<Vec<SubmissionRow>> {
     Ok(sqlx::query_as(concat!(
@@ -173,6 +162,59 @@ pub async fn leaders(conn: &mut Conn, task_id: &str) -> ApiResult<Vec<Submission
         " FROM submissions WHERE id IN (SELECT submission_id FROM standings WHERE task_id = $1)"
     ))
     .bind(task_id.to_owned())
+    .fetch_all(conn)
+    .await?)
+}
+
+/// What a reward snapshot tells of a submission.
+#[derive(Debug, Clone, sqlx::FromRow)]
+#[expect(missing_docs, reason = "the columns of the table")]
+pub struct OutcomeRow {
+    pub id: String,
+    pub task_id: String,
+    pub miner_hotkey: String,
+    pub observed_metrics: Option<JsonText>,
+    pub patched_tree: Option<String>,
+    pub spec_digest: String,
+    pub decided_at: Option<Timestamp>,
+}
+
+macro_rules! outcome_columns {
+    () => {
+        "s.id, s.task_id, s.miner_hotkey, s.observed_metrics, s.patched_tree, s.spec_digest, \
+         s.decided_at"
+    };
+}
+
+/// The current bests and frontiers of all tasks, oldest first.
+pub async fn all_current(conn: &mut Conn) -> ApiResult<Vec<OutcomeRow>> {
+    Ok(sqlx::query_as(concat!(
+        "SELECT ",
+        outcome_columns!(),
+        " FROM bests b JOIN submissions s ON s.id = b.submission_id WHERE b.left_at IS NULL \
+         ORDER BY s.created_at, s.id"
+    ))
+    .fetch_all(conn)
+    .await?)
+}
+
+/// Each miner's best accepted submission of each task, in no order.
+pub async fn all_leaders(conn: &mut Conn) -> ApiResult<Vec<OutcomeRow>> {
+    Ok(sqlx::query_as(concat!(
+        "SELECT ",
+        outcome_columns!(),
+        " FROM standings t JOIN submissions s ON s.id = t.submission_id"
+    ))
+    .fetch_all(conn)
+    .await?)
+}
+
+/// How many accepted submissions each task has, copies left out; a task without any
+/// is not there.
+pub async fn all_accepted_counts(conn: &mut Conn) -> ApiResult<Vec<(String, i64)>> {
+    Ok(sqlx::query_as(
+        "SELECT task_id, CAST(SUM(accepted_count) AS BIGINT) FROM standings GROUP BY task_id",
+    )
     .fetch_all(conn)
     .await?)
 }

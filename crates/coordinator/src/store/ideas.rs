@@ -41,16 +41,18 @@ pub async fn revoke(conn: &mut Conn, implementing_submission_id: &str) -> ApiRes
     Ok(done.rows_affected() == 1)
 }
 
-/// The idea rewards of one task, oldest first.
-pub async fn of_task(conn: &mut Conn, task_id: &str) -> ApiResult<Vec<IdeaRewardRow>> {
-    Ok(sqlx::query_as(concat!(
-        "SELECT ",
-        columns!(),
-        " FROM idea_rewards WHERE task_id = $1 ORDER BY created_at, implementing_submission_id"
-    ))
-    .bind(task_id.to_owned())
-    .fetch_all(conn)
-    .await?)
+/// The idea rewards of all tasks, by implementing submission.
+pub async fn all(conn: &mut Conn) -> ApiResult<Vec<IdeaRewardRow>> {
+    let mut rows: Vec<IdeaRewardRow> =
+        sqlx::query_as(concat!("SELECT ", columns!(), " FROM idea_rewards"))
+            .fetch_all(conn)
+            .await?;
+    // Databases sort text each in their own way.
+    rows.sort_by(|a, b| {
+        a.implementing_submission_id
+            .cmp(&b.implementing_submission_id)
+    });
+    Ok(rows)
 }
 
 /// The newest idea rewards before a moment.
