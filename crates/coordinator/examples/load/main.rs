@@ -1,7 +1,7 @@
 //! Measures the coordinator against the cost that nothing can avoid: one sr25519
 //! verification for each signed request, on the same machine in the same run.
 //!
-//! `cargo run --release -p coordinator --example load -- sqlite|postgres`
+//! `target/release/examples/load sqlite|postgres`, which `just bench` builds,
 //! prints one JSON object on standard output.
 
 mod bare;
