@@ -3,6 +3,7 @@
 //! on the host can tell what a dead one left behind.
 
 mod cpus;
+mod mounts;
 mod owner;
 mod reaper;
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use nix::mount::{MntFlags, umount2};
 
-use super::{State, StateError, locks_dir};
+use super::{State, StateError, locks_dir, mounts};
 use crate::engine::{Engine, EngineError};
 use crate::sandbox::cgroup;
 
@@ -128,20 +128,20 @@ fn remove_orphaned_run_dirs(state: &State, owners: &Path) -> Result<(), StateErr
     Ok(())
 }
 
-/// Unmounts everything below `dir`, deepest first, and removes it.
+/// Unmounts everything below `dir`, deepest first, and removes it. Where that cannot
+/// be, it is left: what is mounted there is not the runner's, and would go with it.
 pub(super) fn remove_run_dir(dir: &Path) {
-    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    let below: Vec<&Path> = mounts
-        .lines()
-        .filter_map(|line| line.split(' ').nth(4))
-        .map(Path::new)
-        .filter(|mount| mount.starts_with(dir))
-        .collect();
+    let below = match mounts::below(dir) {
+        Ok(below) => below,
+        Err(error) => {
+            tracing::warn!(?dir, %error, "what is mounted there is not known; it is left");
+            return;
+        }
+    };
     // Later mounts may lie upon earlier ones.
-    for mount in below.into_iter().rev() {
+    for mount in below.iter().rev() {
         if let Err(errno) = umount2(mount, MntFlags::MNT_DETACH) {
             tracing::warn!(?mount, %errno, "a mount that a runner left could not be removed");
-            // What is mounted there is not the runner's, and would be removed with it.
             return;
         }
     }
