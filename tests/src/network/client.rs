@@ -9,9 +9,15 @@ use protocol::hotkey::Keypair;
 use reqwest::blocking::RequestBuilder;
 use serde_json::Value;
 
-/// The key of whoever is called `name`.
+/// The key of whoever is called `name` in this process.
 pub fn keypair(name: &str) -> Keypair {
-    Keypair::from_seed(Sha256Digest::of(name.as_bytes()).as_bytes())
+    Keypair::from_seed(seed(name).as_bytes())
+}
+
+/// Its seed. Another process has others: on one host no two daemons run for one
+/// hotkey, not even for that of a test whose daemon is still ending.
+pub(super) fn seed(name: &str) -> Sha256Digest {
+    Sha256Digest::of(format!("{name} of process {}", std::process::id()).as_bytes())
 }
 
 /// Talks to one coordinator.

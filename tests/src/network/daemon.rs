@@ -9,14 +9,13 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use anyhow::{Context as _, Result, ensure};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use protocol::Sha256Digest;
 use replay_runner::daemon::spool::{self, Overview};
 use serde_json::{Value, json};
 
 use crate::leftovers;
 use crate::runner::beside_this_program;
 
-use super::client::keypair;
+use super::client::{self, keypair};
 use super::process;
 
 /// A daemon; told to end when this is dropped.
@@ -40,7 +39,7 @@ impl Daemon {
     ) -> Result<Self> {
         let directory = directory.join(name);
         fs::create_dir_all(&directory)?;
-        let seed = Sha256Digest::of(name.as_bytes());
+        let seed = client::seed(name);
         let wallet = directory.join("hotkey");
         fs::write(
             &wallet,

@@ -98,11 +98,7 @@ impl Pool {
         if let Some(known) = self.known.read().await.clone() {
             if !known.is_fresh(clock.now()) {
                 let (pool, clock) = (Arc::clone(self), clock.clone());
-                tokio::spawn(async move {
-                    if let Ok(_turn) = pool.turn.try_lock() {
-                        pool.ask(&clock).await;
-                    }
-                });
+                tokio::spawn(async move { pool.refresh(&clock).await });
             }
             return known;
         }
@@ -112,6 +108,18 @@ impl Pool {
             return known;
         }
         self.ask(clock).await
+    }
+
+    /// Asks again, unless somebody does or just did.
+    async fn refresh(&self, clock: &Clock) {
+        let Ok(_turn) = self.turn.try_lock() else {
+            return;
+        };
+        // What this was begun for may be old: another's turn may have ended since.
+        let known = self.known.read().await.clone();
+        if known.is_none_or(|known| !known.is_fresh(clock.now())) {
+            self.ask(clock).await;
+        }
     }
 
     /// Asks, and remembers the answer; what was known stays known when there is none.
@@ -179,5 +187,23 @@ impl Pool {
         // A file of megabytes is too long for the reactor's own threads.
         let read = tokio::task::spawn_blocking(move || Balances::read(&file)).await;
         read.map_err(|_| "reading the epoch's file was cut off".to_owned())?
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn who_comes_when_another_has_just_asked_does_not_ask_again() {
+        let nobody = "http://127.0.0.1:1".parse().unwrap();
+        let (pool, clock) = (Pool::new(nobody, Duration::MAX).unwrap(), Clock::default());
+        let asked_at = pool.ask(&clock).await.asked_at;
+        for (later, asks) in [(0, false), (FRESH_FAILURE, true)] {
+            clock.advance_seconds(later);
+            pool.refresh(&clock).await;
+            let known = pool.known.read().await.clone().unwrap();
+            assert_eq!(known.asked_at != asked_at, asks, "{later} s later");
+        }
     }
 }

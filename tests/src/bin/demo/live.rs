@@ -6,7 +6,7 @@ use std::time::Duration;
 use protocol::task::Direction;
 use system_tests::network::Daemon;
 
-use crate::network::{Network, name_of};
+use crate::network::Network;
 use crate::plot::{best_so_far, sparkline};
 use crate::style::Style;
 use crate::watch::Watch;
@@ -27,7 +27,7 @@ pub(crate) fn lines(style: Style, network: &Network, watch: &Watch<'_>) -> Vec<S
 }
 
 fn busy(style: Style, validator: &Daemon, watch: &Watch<'_>) -> String {
-    let name = style.bold(&format!("{:8}", name_of(validator)));
+    let name = style.bold(&format!("{:8}", validator.name()));
     // It has not begun, or writes at this moment.
     let Ok(Some(overview)) = validator.overview() else {
         return format!("  {name} starts");

@@ -8,8 +8,7 @@ use anyhow::Result;
 use nix::sys::signal::Signal;
 use system_tests::network::{Coordinator, Daemon};
 
-/// Who validates. Their daemons have the demo's process id behind that, so that two
-/// demos do not share hotkeys, each of which runs once on a host.
+/// Who validates.
 const VALIDATORS: [&str; 2] = ["north", "south"];
 
 /// The processes; told to end when this is dropped.
@@ -23,10 +22,7 @@ impl Network {
     /// Starts a coordinator at `listen`, and validators with `at_once` slots
     /// together.
     pub(crate) fn start(directory: &Path, listen: SocketAddr, at_once: usize) -> Result<Self> {
-        let names = VALIDATORS.iter().take(at_once);
-        let names: Vec<String> = names
-            .map(|name| format!("{name}-{}", std::process::id()))
-            .collect();
+        let names = &VALIDATORS[..VALIDATORS.len().min(at_once)];
         let hotkeys: Vec<String> = names.iter().map(|name| Daemon::hotkey(name)).collect();
         let coordinator = Coordinator::listening(&directory.join("coordinator"), &hotkeys, listen)?;
         let mut network = Self {
@@ -49,7 +45,7 @@ impl Network {
             let log = validator.log();
             let lines: Vec<&str> = log.lines().collect();
             let last = &lines[lines.len().saturating_sub(20)..];
-            format!("{} says\n{}", name_of(validator), last.join("\n"))
+            format!("{} says\n{}", validator.name(), last.join("\n"))
         };
         let said: Vec<String> = self.validators.iter().map(said).collect();
         said.join("\n")
@@ -61,14 +57,8 @@ impl Network {
             .validators
             .iter()
             .find(|validator| Daemon::hotkey(validator.name()) == hotkey);
-        known.map_or(hotkey, name_of).to_owned()
+        known.map_or(hotkey, Daemon::name).to_owned()
     }
-}
-
-/// The name of a validator.
-pub(crate) fn name_of(validator: &Daemon) -> &str {
-    let name = validator.name();
-    name.split_once('-').map_or(name, |(name, _)| name)
 }
 
 impl Drop for Network {

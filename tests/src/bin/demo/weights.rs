@@ -13,7 +13,6 @@ use system_tests::runner::beside_this_program;
 use system_tests::tool::Ended;
 
 use crate::miners::Miners;
-use crate::network::name_of;
 use crate::screen::Screen;
 use crate::stand_in::{Account, StandIn, State};
 
@@ -101,7 +100,7 @@ fn metagraph(miners: &Miners, validator: &Daemon, targets: &[Value]) -> Result<V
     let mut neurons = vec![neuron("the subnet's owner", keypair("owner").hotkey())];
     neurons.push(Neuron {
         is_validator: true,
-        ..neuron(name_of(validator), keypair(validator.name()).hotkey())
+        ..neuron(validator.name(), keypair(validator.name()).hotkey())
     });
     for miner in &miners.all {
         neurons.push(neuron(miner.name, miner.agent.hotkey.parse()?));
