@@ -12,12 +12,18 @@ use super::variation::Variation;
 use crate::failure::Failure;
 
 /// A chance agreement of unsteady runs should be rarer than this before a
-/// variation is said to make them agree.
-const CHANCE: f64 = 0.005;
+/// variation is said to make them agree: each of [`CURES`] has its chance.
+const CHANCE: f64 = 0.001;
 /// Runs that agree so rarely were never seen to; it is not taken for never.
 const RAREST: f64 = 0.05;
 /// More runs than this are not made to tell a cure from chance.
-const MOST_RUNS: u32 = 6;
+const MOST_RUNS: u32 = 16;
+/// So many runs with a variation have to differ from [`SURE_USUAL`] usual ones that
+/// agree, before it is said to change a metric. Were there no difference, a value
+/// of any frequency `q` would do that with a chance of `q^8 (1 - q)^6`: 1 in 14,000
+/// at most, for one variation.
+const SURE_CHANGED: usize = 6;
+const SURE_USUAL: usize = 8;
 /// Runs on a slow machine, to see a shift of a value that varies anyway.
 const SLOW_RUNS: u32 = 4;
 
@@ -92,6 +98,17 @@ impl Campaign {
         })
     }
 
+    /// Whether runs of `tried` in the same surroundings differ among themselves in
+    /// `aspect`, in which the plain ones agree.
+    pub(crate) fn wavers(&self, tried: &Tried, aspect: &Aspect) -> bool {
+        let kinds = tried.settings.len().max(1);
+        (0..kinds).any(|kind| {
+            let mut runs = tried.runs().iter().skip(kind).step_by(kinds);
+            let first = runs.next().map(|run| run.text(aspect));
+            runs.any(|run| Some(run.text(aspect)) != first)
+        })
+    }
+
     fn differs_somewhere(&self, tried: &Tried, aspect: &Aspect) -> bool {
         let usual = self.plain[0].text(aspect);
         tried.runs().iter().any(|run| run.text(aspect) != usual)
@@ -100,20 +117,19 @@ impl Campaign {
     /// Whether the runs of `tried` agree in `aspect`, in which the plain ones do
     /// not, and that is no chance.
     pub(crate) fn cures(&self, tried: &Tried, aspect: &Aspect) -> bool {
-        tried.runs().len() as u64 >= u64::from(self.runs_for_cure(aspect)) && agree(tried, aspect)
+        let needed = self.runs_for_cure(tried, aspect);
+        tried.runs().len() as u64 >= u64::from(needed) && agree(tried, aspect)
     }
 
-    /// How many runs have to agree before it is no chance, from how often two
-    /// plain ones do.
-    #[expect(clippy::cast_precision_loss, reason = "counts are small")]
-    fn runs_for_cure(&self, aspect: &Aspect) -> u32 {
-        let mut counts: BTreeMap<Option<&str>, usize> = BTreeMap::new();
-        for run in &self.plain {
-            *counts.entry(run.text(aspect)).or_default() += 1;
-        }
-        let pairs = |count: usize| (count * count.saturating_sub(1)) as f64;
-        let agreeing: f64 = counts.values().map(|count| pairs(*count)).sum();
-        let share = (agreeing / pairs(self.plain.len()).max(1.0)).max(RAREST);
+    /// How many runs of `tried` have to agree before it is no chance, from how often
+    /// two others do: two plain ones, or any two without this variation, whichever
+    /// agree more often. A few plain ones alone tell little.
+    fn runs_for_cure(&self, tried: &Tried, aspect: &Aspect) -> u32 {
+        let others = self.tried.iter().filter(|one| !std::ptr::eq(*one, tried));
+        let others = others.flat_map(Tried::runs);
+        let share = agreeing(self.plain.iter(), aspect)
+            .max(agreeing(self.plain.iter().chain(others), aspect))
+            .max(RAREST);
         let mut runs = 1;
         let mut chance = 1.0;
         while chance > CHANCE && runs <= MOST_RUNS {
@@ -122,6 +138,19 @@ impl Campaign {
         }
         if chance > CHANCE { u32::MAX } else { runs }
     }
+}
+
+/// Which share of the pairs of `runs` agree in `aspect`, by Laplace's rule of
+/// succession: what was not seen in a few pairs may still be.
+#[expect(clippy::cast_precision_loss, reason = "counts are small")]
+fn agreeing<'a>(runs: impl Iterator<Item = &'a Observation>, aspect: &Aspect) -> f64 {
+    let mut counts: BTreeMap<Option<&str>, usize> = BTreeMap::new();
+    for run in runs {
+        *counts.entry(run.text(aspect)).or_default() += 1;
+    }
+    let pairs = |count: usize| (count * count.saturating_sub(1) / 2) as f64;
+    let agreeing: f64 = counts.values().map(|count| pairs(*count)).sum();
+    (agreeing + 1.0) / (pairs(counts.values().sum()) + 2.0)
 }
 
 /// Whether there are runs and they agree in `aspect`.
@@ -273,6 +302,43 @@ impl Campaign {
         let plain = vec![("confirmation", &usual); changing.len().min(3)];
         let confirmed = together(lab, plain, lab.at_once(), told).await?;
         self.plain.extend(confirmed);
+        self.insist(lab, told).await
+    }
+
+    /// What is going to decide is seen so often that it is no chance: a race that
+    /// seldom shows would be laid on whatever was varied when it did.
+    async fn insist(
+        &mut self,
+        lab: &Lab<'_>,
+        told: &(dyn Fn(&'static str) + Sync),
+    ) -> Result<(), Failure> {
+        let aspects = self.aspects();
+        let changing = |alone: bool| -> Vec<usize> {
+            let steady = aspects.iter().filter(|one| one.decides());
+            let steady: Vec<&Aspect> = steady.filter(|one| !self.is_unsteady(one)).collect();
+            (0..self.tried.len())
+                .filter(|index| {
+                    let tried = &self.tried[*index];
+                    tried.variation.is_some() == alone
+                        && steady.iter().any(|aspect| self.changes(tried, aspect))
+                })
+                .collect()
+        };
+        let mut sought = changing(true);
+        if sought.is_empty() {
+            sought = changing(false);
+        }
+        if sought.is_empty() {
+            return Ok(());
+        }
+        let usual = Setting::default();
+        let missing = SURE_USUAL.saturating_sub(self.plain.len());
+        let plain = vec![("confirmation", &usual); missing];
+        let confirmed = together(lab, plain, lab.at_once(), told).await?;
+        self.plain.extend(confirmed);
+        for _ in 2..SURE_CHANGED {
+            self.more(lab, &sought, 1, told).await?;
+        }
         Ok(())
     }
 
@@ -299,7 +365,7 @@ impl Campaign {
                     let runs = u32::try_from(tried.runs().len()).unwrap_or(u32::MAX);
                     let may_cure = tried.variation.is_some_and(|one| CURES.contains(&one))
                         && unsteady.iter().any(|aspect| {
-                            let needed = self.runs_for_cure(aspect);
+                            let needed = self.runs_for_cure(tried, aspect);
                             agree(tried, aspect) && runs < needed && needed <= MOST_RUNS
                         });
                     let is_slow = tried.variation == Some(Variation::Speed) && round == 1;
@@ -395,4 +461,85 @@ async fn together(
         seen
     });
     stream::iter(runs).buffered(at_once).try_collect().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn metric() -> Aspect {
+        Aspect::Metric("score".to_owned())
+    }
+
+    fn runs(values: &[&str]) -> Vec<Observation> {
+        let run = |value: &&str| Observation {
+            code: protocol::Code::Ok,
+            message: String::new(),
+            metrics: BTreeMap::new(),
+            aspects: BTreeMap::from([(metric(), (*value).to_owned())]),
+            exit_code: Some(0),
+            began_at: 0.0,
+            ended_at: 1.0,
+        };
+        values.iter().map(run).collect()
+    }
+
+    fn campaign(plain: &[&str], tried: &[(Variation, &[&str])]) -> Campaign {
+        let tried = tried.iter().map(|(variation, values)| Tried {
+            variation: Some(*variation),
+            result: Ok(runs(values)),
+            settings: vec![Setting::default()],
+        });
+        Campaign {
+            plain: runs(plain),
+            repeats: plain.len(),
+            tried: tried.collect(),
+        }
+    }
+
+    #[test]
+    fn what_agrees_no_more_often_than_all_other_runs_do_is_no_cure() {
+        let rarely = ["7"; 6];
+        let often = ["7"; 12];
+        let of_three = [("1", 4), ("2", 4), ("3", 4)];
+        let mixed: Vec<&str> = of_three
+            .iter()
+            .flat_map(|(value, count)| vec![*value; *count])
+            .collect();
+        for (agreeing, others, cured) in [
+            // Three plain runs that all differ, and nothing else is known.
+            (&rarely[..3], &[][..], false),
+            (&rarely[..], &[][..], true),
+            // The others tell that there are three values in all.
+            (&rarely[..], &mixed[..], false),
+            (&often[..], &mixed[..], true),
+        ] {
+            let tried = [
+                (Variation::Addresses, agreeing),
+                (Variation::Hostname, others),
+            ];
+            let campaign = campaign(&["1", "2", "3"], &tried);
+            let tried = &campaign.tried[0];
+            assert_eq!(
+                campaign.cures(tried, &metric()),
+                cured,
+                "{agreeing:?} beside {others:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_variation_whose_runs_differ_among_themselves_changes_nothing_but_wavers() {
+        for (values, changes, wavers) in [
+            (&["2", "2"][..], true, false),
+            (&["2", "3"], true, true),
+            (&["1", "2"], false, true),
+            (&["1", "1"], false, false),
+        ] {
+            let campaign = campaign(&["1", "1"], &[(Variation::Memory, values)]);
+            let tried = &campaign.tried[0];
+            assert_eq!(campaign.changes(tried, &metric()), changes, "{values:?}");
+            assert_eq!(campaign.wavers(tried, &metric()), wavers, "{values:?}");
+        }
+    }
 }

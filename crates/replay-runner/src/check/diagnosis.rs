@@ -188,9 +188,36 @@ fn why_changed<'a>(campaign: &'a Campaign, aspect: &Aspect) -> Vec<Blame<'a>> {
     if !alone.is_empty() {
         return alone;
     }
-    changing(false)
+    let together: Vec<Blame<'_>> = changing(false)
         .filter_map(|tried| blame(tried, Cause::Combination))
-        .collect()
+        .collect();
+    if !together.is_empty() {
+        return together;
+    }
+    why_wavering(campaign, aspect).into_iter().collect()
+}
+
+/// What is seen of a deciding `aspect` in which repeats agree, and nothing changes it
+/// each time, but some runs in equal surroundings differ.
+fn why_wavering<'a>(campaign: &'a Campaign, aspect: &Aspect) -> Option<Blame<'a>> {
+    let usual = campaign.plain[0].text(aspect);
+    let wavers = |tried: &&Tried| aspect.decides() && campaign.wavers(tried, aspect);
+    let tried = campaign.tried.iter().find(wavers)?;
+    let other = tried.runs().iter().find(|run| run.text(aspect) != usual)?;
+    let cause = match tried.variation {
+        Some(Variation::Speed) => Cause::Time,
+        _ => Cause::Race,
+    };
+    Some(Blame {
+        cause,
+        evidence: format!(
+            "{} runs in the usual surroundings agree; {} runs with {} do not, among themselves",
+            campaign.plain.len(),
+            tried.runs().len(),
+            tried.name()
+        ),
+        other: (tried.name(), other),
+    })
 }
 
 /// Why repeats differ in `aspect`.

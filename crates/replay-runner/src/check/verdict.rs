@@ -308,7 +308,10 @@ fn summary(campaign: &Campaign, tried: &Tried) -> VariationChecked {
     let aspects = campaign.aspects();
     let changed: Vec<Aspect> = aspects
         .iter()
-        .filter(|aspect| !campaign.is_unsteady(aspect) && campaign.changes(tried, aspect))
+        .filter(|aspect| {
+            let wavers = aspect.decides() && campaign.wavers(tried, aspect);
+            !campaign.is_unsteady(aspect) && (wavers || campaign.changes(tried, aspect))
+        })
         .cloned()
         .collect();
     let mut unsteady = aspects
