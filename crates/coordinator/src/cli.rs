@@ -188,6 +188,8 @@ async fn serve(options: Serve) -> anyhow::Result<()> {
     let listener = TcpListener::bind(options.listen)
         .await
         .with_context(|| format!("cannot listen on {}", options.listen))?;
+    // Heard from here on: who reads the next line may end this at once.
+    let told_to_end = told_to_end()?;
     // Scripts that asked for port 0 read the port from here.
     println!("listening on http://{}", listener.local_addr()?);
     std::io::stdout().flush()?;
@@ -209,7 +211,7 @@ async fn serve(options: Serve) -> anyhow::Result<()> {
         bounds,
         stop.clone(),
     ));
-    told_to_end().await?;
+    told_to_end.await;
     tracing::info!("ending: no new requests, the running ones go on");
     stop.cancel();
     while tasks.join_next().await.is_some() {}
@@ -217,14 +219,16 @@ async fn serve(options: Serve) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn told_to_end() -> anyhow::Result<()> {
+/// Listens for the signals that end a program from now on, and waits for one later.
+fn told_to_end() -> anyhow::Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    Ok(())
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
 }
 
 fn settings(options: &Serve) -> anyhow::Result<Settings> {

@@ -1,5 +1,7 @@
 //! What the dashboard shows, as data.
 
+use std::collections::{BTreeMap, HashMap};
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::header;
@@ -39,7 +41,7 @@ pub struct TaskCard {
     #[schema(value_type = String)]
     pub(super) metric_direction: Direction,
     /// Submissions by status.
-    pub(super) submissions: std::collections::BTreeMap<String, i64>,
+    pub(super) submissions: BTreeMap<String, i64>,
     /// The current best, or the frontier.
     pub(super) best: Vec<BestCard>,
 }
@@ -56,29 +58,34 @@ pub struct BestCard {
 /// Reads the front page's data.
 pub async fn read(app: &App) -> ApiResult<Dashboard> {
     let mut conn = app.store.read().await?;
+    let rows = tasks::list(&mut conn, None, &Page::new(TASKS, None)?).await?;
+    // One question of each kind for all that is shown, however many tasks that are.
+    let mut counts: HashMap<String, BTreeMap<String, i64>> = HashMap::new();
+    let mut bests: HashMap<String, Vec<BestCard>> = HashMap::new();
+    if let Some(oldest) = rows.last() {
+        for (task_id, status, count) in submissions::counts_since(&mut conn, oldest).await? {
+            counts.entry(task_id).or_default().insert(status, count);
+        }
+        for row in bests::current_since(&mut conn, oldest).await? {
+            bests.entry(row.task_id).or_default().push(BestCard {
+                submission_id: row.id,
+                miner_hotkey: row.miner_hotkey,
+                observed_metrics: row.observed_metrics,
+            });
+        }
+    }
     let mut cards = Vec::new();
-    for row in tasks::list(&mut conn, None, &Page::new(TASKS, None)?).await? {
+    for row in rows {
         let task = task_of(&row)?;
-        let best = bests::current(&mut conn, &row.id).await?;
         cards.push(TaskCard {
-            submissions: submissions::counts(&mut conn, &row.id)
-                .await?
-                .into_iter()
-                .collect(),
+            submissions: counts.remove(&row.id).unwrap_or_default(),
+            best: bests.remove(&row.id).unwrap_or_default(),
             id: row.id,
             slug: row.slug,
             title: task.title,
             task_state: row.state,
             metric_name: task.metric_name,
             metric_direction: task.metric_direction,
-            best: best
-                .into_iter()
-                .map(|row| BestCard {
-                    submission_id: row.id,
-                    miner_hotkey: row.miner_hotkey,
-                    observed_metrics: row.observed_metrics,
-                })
-                .collect(),
         });
     }
     Ok(Dashboard {

@@ -54,7 +54,9 @@ pub struct Known {
     pub report: Option<Arc<Report>>,
     /// Why it said nothing since.
     pub problem: Option<String>,
-    asked_at: Timestamp,
+    /// When it said that, or did not: an asking that takes long is not begun anew at
+    /// its end.
+    told_at: Timestamp,
 }
 
 impl Known {
@@ -64,7 +66,7 @@ impl Known {
         } else {
             FRESH
         };
-        now.seconds() < self.asked_at.seconds() + fresh
+        now.seconds() < self.told_at.seconds() + fresh
     }
 }
 
@@ -127,19 +129,20 @@ impl Pool {
         let asked_at = clock.now();
         let asked = tokio::time::timeout(self.patience, self.report(asked_at)).await;
         let answer = asked.unwrap_or(Err(FetchError::Slow));
+        let told_at = clock.now();
         let mut known = self.known.write().await;
         let new = match answer {
             Ok(report) => Known {
                 report: Some(Arc::new(report)),
                 problem: None,
-                asked_at,
+                told_at,
             },
             Err(error) => {
                 tracing::warn!(%error, "the pool gave no usable answer");
                 Known {
                     report: known.take().and_then(|before| before.report),
                     problem: Some(error.to_string()),
-                    asked_at,
+                    told_at,
                 }
             }
         };
@@ -198,12 +201,12 @@ mod tests {
     async fn who_comes_when_another_has_just_asked_does_not_ask_again() {
         let nobody = "http://127.0.0.1:1".parse().unwrap();
         let (pool, clock) = (Pool::new(nobody, Duration::MAX).unwrap(), Clock::default());
-        let asked_at = pool.ask(&clock).await.asked_at;
+        let told_at = pool.ask(&clock).await.told_at;
         for (later, asks) in [(0, false), (FRESH_FAILURE, true)] {
             clock.advance_seconds(later);
             pool.refresh(&clock).await;
             let known = pool.known.read().await.clone().unwrap();
-            assert_eq!(known.asked_at != asked_at, asks, "{later} s later");
+            assert_eq!(known.told_at != told_at, asks, "{later} s later");
         }
     }
 }

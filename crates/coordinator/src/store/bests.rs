@@ -1,7 +1,7 @@
 //! Who was best when, and each miner's own best.
 
 use super::Conn;
-use super::rows::{JsonText, SubmissionRow, submission_columns};
+use super::rows::{JsonText, SubmissionRow, TaskRow, submission_columns};
 use crate::error::ApiResult;
 use crate::time::Timestamp;
 
@@ -166,7 +166,7 @@ pub async fn leaders(conn: &mut Conn, task_id: &str) -> ApiResult<Vec<Submission
     .await?)
 }
 
-/// What a reward snapshot tells of a submission.
+/// What a reward snapshot, and the front page, tell of a submission.
 #[derive(Debug, Clone, sqlx::FromRow)]
 #[expect(missing_docs, reason = "the columns of the table")]
 pub struct OutcomeRow {
@@ -194,6 +194,21 @@ pub async fn all_current(conn: &mut Conn) -> ApiResult<Vec<OutcomeRow>> {
         " FROM bests b JOIN submissions s ON s.id = b.submission_id WHERE b.left_at IS NULL \
          ORDER BY s.created_at, s.id"
     ))
+    .fetch_all(conn)
+    .await?)
+}
+
+/// The current bests and frontiers of the tasks from `oldest` on, oldest first.
+pub async fn current_since(conn: &mut Conn, oldest: &TaskRow) -> ApiResult<Vec<OutcomeRow>> {
+    Ok(sqlx::query_as(concat!(
+        "SELECT ",
+        outcome_columns!(),
+        " FROM bests b JOIN submissions s ON s.id = b.submission_id WHERE b.left_at IS NULL \
+         AND b.task_id IN (SELECT id FROM tasks WHERE (created_at, id) >= ($1, $2)) \
+         ORDER BY s.created_at, s.id"
+    ))
+    .bind(oldest.created_at)
+    .bind(oldest.id.clone())
     .fetch_all(conn)
     .await?)
 }

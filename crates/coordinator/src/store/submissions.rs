@@ -2,7 +2,9 @@
 
 use super::Conn;
 use super::page::{Page, list};
-use super::rows::{ConsensusState, JsonText, SubmissionRow, SubmissionStatus, submission_columns};
+use super::rows::{
+    ConsensusState, JsonText, SubmissionRow, SubmissionStatus, TaskRow, submission_columns,
+};
 use crate::error::{ApiError, ApiResult};
 use crate::time::Timestamp;
 
@@ -207,12 +209,17 @@ pub async fn open_ideas(
     .await?)
 }
 
-/// How many submissions of a task there are in each status.
-pub async fn counts(conn: &mut Conn, task_id: &str) -> ApiResult<Vec<(String, i64)>> {
+/// How many submissions of each task, from `oldest` on, there are in each status.
+pub async fn counts_since(
+    conn: &mut Conn,
+    oldest: &TaskRow,
+) -> ApiResult<Vec<(String, String, i64)>> {
     Ok(sqlx::query_as(
-        "SELECT status, COUNT(*) FROM submissions WHERE task_id = $1 GROUP BY status ORDER BY status",
+        "SELECT task_id, status, COUNT(*) FROM submissions WHERE task_id IN \
+         (SELECT id FROM tasks WHERE (created_at, id) >= ($1, $2)) GROUP BY task_id, status",
     )
-    .bind(task_id.to_owned())
+    .bind(oldest.created_at)
+    .bind(oldest.id.clone())
     .fetch_all(conn)
     .await?)
 }

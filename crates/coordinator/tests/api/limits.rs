@@ -79,7 +79,7 @@ async fn connections_are_bounded_for_each_address_and_for_all_and_come_free_agai
 
 async fn a_client_that_trickles_its_headers_or_its_body_is_let_go(backend: Backend) {
     let server = Server::with(backend, |settings| {
-        settings.patience = Duration::from_millis(200);
+        settings.patience = Duration::from_secs(1);
     })
     .await;
     let begun = "GET /healthz HTTP/1.1\r\nHost: x\r\nX-Slow: ";

@@ -193,12 +193,13 @@ async fn a_pool_that_is_away_slow_or_strange_is_told_plainly_and_harms_nobody(ba
     let refusing = Front::of("http://127.0.0.1:1", |_, answer| answer).await;
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let silent_url = format!("http://{}", silent.local_addr().unwrap());
-    for (url, words) in [
-        (refusing.url.as_str(), "answers with status 502"),
-        ("http://127.0.0.1:1", "does not answer"),
-        (&silent_url, "does not answer in time"),
+    let short = Duration::from_millis(500);
+    for (url, patience, words) in [
+        (refusing.url.as_str(), PATIENCE, "answers with status 502"),
+        ("http://127.0.0.1:1", PATIENCE, "does not answer"),
+        (&silent_url, short, "does not answer in time"),
     ] {
-        let server = with_pool(backend, url, Duration::from_millis(500)).await;
+        let server = with_pool(backend, url, patience).await;
         let status = server.get(STATUS).await.expect(200);
         assert!(
             status["detail"].as_str().unwrap().contains(words),

@@ -300,12 +300,21 @@ async fn the_dashboard_shows_tasks_plots_and_life_lines(backend: Backend) {
         let submission = server.submit(&key(miner), &task, |_| {}).await;
         server.accept(&key(200), &submission, score).await;
     }
+    let (newer, newest) = (server.task(|_| {}).await, server.task(|_| {}).await);
+    server.submit(&key(4), &newer, |_| {}).await;
     let data = server.get("/api/v1/dashboard").await;
     assert_eq!(data.headers["cache-control"], "no-store");
-    assert_eq!(
-        data.expect(200)["tasks"][0]["best"][0]["observed_metrics"]["score"],
-        3.0
-    );
+    let cards = data.expect(200)["tasks"].clone();
+    let told = |n: usize| {
+        let scores = cards[n]["best"].as_array().unwrap().iter();
+        let scores = scores.map(|best| best["observed_metrics"]["score"].clone());
+        let (task, submissions) = (cards[n]["id"].clone(), cards[n]["submissions"].clone());
+        json!([task, submissions, scores.collect::<Vec<Value>>()])
+    };
+    assert_eq!(told(0), json!([id(&newest), {}, []]));
+    let pending = json!({"pending_verification": 1});
+    assert_eq!(told(1), json!([id(&newer), pending, []]));
+    assert_eq!(told(2), json!([id(&task), {"accepted": 3}, [3.0]]));
     let page = server.get(&format!("/dashboard/tasks/{}", id(&task))).await;
     assert_eq!(page.text.matches("<circle").count(), 3);
     assert_eq!(page.text.matches("point record").count(), 2);

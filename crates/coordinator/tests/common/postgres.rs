@@ -58,7 +58,8 @@ fn shared() -> Cluster {
 
 fn is_ready(bin: &Path, dir: &Path) -> bool {
     let mut ask = Command::new(bin.join("pg_isready"));
-    ask.arg("-q")
+    // Where nothing listens it answers at once; a busy server is waited for.
+    ask.args(["-q", "-t", "60"])
         .arg("-h")
         .arg(dir)
         .status()
