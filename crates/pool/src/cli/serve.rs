@@ -36,6 +36,9 @@ pub(super) async fn run(options: Options) -> anyhow::Result<()> {
     let listener = TcpListener::bind(options.listen)
         .await
         .with_context(|| format!("cannot listen on {}", options.listen))?;
+    // Heard from here on: who reads the next line may end this at once.
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
     // Scripts that asked for port 0 read the port from here.
     println!("listening on http://{}", listener.local_addr()?);
     std::io::stdout().flush()?;
@@ -45,8 +48,6 @@ pub(super) async fn run(options: Options) -> anyhow::Result<()> {
     };
     let app = App::new(store.clone(), blobs, options.freshness_seconds.into()).with_limits(limits);
     let service = service(app).into_make_service_with_connect_info::<SocketAddr>();
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
     let told_to_end = async move {
         tokio::select! {
             _ = terminate.recv() => {}

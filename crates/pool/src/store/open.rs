@@ -3,6 +3,7 @@
 use std::str::FromStr as _;
 use std::time::Duration;
 
+use sqlx::AnyPool;
 use sqlx::ConnectOptions as _;
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::migrate::{MigrateError, Migrator};
@@ -58,12 +59,43 @@ impl Store {
             });
         }
         let pool = pool.connect_with(options).await?;
-        MIGRATIONS.run(&pool).await?;
+        migrate(&pool).await?;
         Ok(Self { pool, begin })
     }
+}
+
+/// Brings the schema up to date. SQLite's migrations take no lock: of two processes that
+/// open a new file together one finds made what it was about to make, and looks again.
+async fn migrate(pool: &AnyPool) -> Result<(), MigrateError> {
+    for _ in MIGRATIONS.iter() {
+        if MIGRATIONS.run(pool).await.is_ok() {
+            return Ok(());
+        }
+    }
+    MIGRATIONS.run(pool).await
 }
 
 fn with_mode(url: &str) -> String {
     let separator = if url.contains('?') { '&' } else { '?' };
     format!("{url}{separator}mode=rwc")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn those_who_open_a_new_file_together_all_get_it() {
+        for _ in 0..10 {
+            let directory = tempfile::tempdir().unwrap();
+            let url = format!("sqlite://{}/pool.db", directory.path().display());
+            let opened = (0..4).map(|_| {
+                let url = url.clone();
+                tokio::spawn(async move { Store::open(&url).await.map(|_| ()) })
+            });
+            for opened in opened.collect::<Vec<_>>() {
+                opened.await.unwrap().unwrap();
+            }
+        }
+    }
 }
