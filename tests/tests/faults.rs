@@ -14,6 +14,9 @@ use system_tests::corpus::small_disk::SmallDisk;
 use system_tests::corpus::table::{honest_replay, problems};
 use system_tests::corpus::{Lab, Row, Task, row};
 
+/// How long another test's runner may take to remove what it found.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 #[test]
 fn whatever_a_killed_runner_leaves_the_next_start_of_any_runner_removes() -> Result<()> {
     for (stage, act) in [
@@ -289,9 +292,15 @@ fn failing_with_a_slow_baseline() -> Row {
 }
 
 fn nothing_is_left(lab: &Lab, what: &str) -> Result<()> {
-    let left = lab.residue()?;
-    ensure!(left.is_empty(), "left {what}: {left:?}");
-    Ok(())
+    let start = Instant::now();
+    loop {
+        let left = lab.residue()?;
+        if left.is_empty() {
+            return Ok(());
+        }
+        ensure!(start.elapsed() < PATIENCE, "left {what}: {left:?}");
+        thread::sleep(Duration::from_millis(200));
+    }
 }
 
 /// The labels of a real replay's container, with an owner that never lived.

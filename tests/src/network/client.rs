@@ -54,7 +54,8 @@ impl Client {
     /// A client of the coordinator at `base`.
     pub fn new(base: &str) -> Result<Self> {
         let http = reqwest::blocking::Client::builder()
-            .timeout(Duration::from_secs(20))
+            // A busy disk may keep a commit waiting for long.
+            .timeout(Duration::from_mins(1))
             // A coordinator that is killed takes its connections with it.
             .pool_max_idle_per_host(0)
             .build()?;

@@ -125,9 +125,11 @@ impl Daemon {
         Ok(kill(Pid::from_raw(i32::try_from(process.id())?), signal)?)
     }
 
-    /// Ends it by `signal` and waits until it is gone.
+    /// Ends it by `signal`, unless it has ended by itself, and waits until it is gone.
     pub fn end(&mut self, signal: Signal) -> Result<ExitStatus> {
-        self.signal(signal)?;
+        if self.is_running()? {
+            self.signal(signal)?;
+        }
         let mut process = self.process.take().context("it does not run")?;
         Ok(process.wait()?)
     }

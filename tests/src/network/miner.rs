@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::client::{Answer, Client};
 
-/// How long a miner tries.
+/// How long somebody tries.
 const PATIENCE: Duration = Duration::from_mins(3);
 
 /// What is submitted.
@@ -72,7 +72,7 @@ fn by_claim(client: &Client, task_id: &str, claim_id: &str) -> Result<Option<Val
 }
 
 /// Tries until there is an answer that is not the coordinator's trouble.
-fn patiently(start: Instant, ask: impl Fn() -> Result<Answer>) -> Result<Answer> {
+pub fn patiently(start: Instant, ask: impl Fn() -> Result<Answer>) -> Result<Answer> {
     loop {
         let trouble = match ask() {
             Ok(answer) if answer.status < 500 && answer.status != 429 => return Ok(answer),
@@ -80,7 +80,7 @@ fn patiently(start: Instant, ask: impl Fn() -> Result<Answer>) -> Result<Answer>
             Err(error) => format!("{error:#}"),
         };
         if start.elapsed() > PATIENCE {
-            bail!("the coordinator does not take a submission: {trouble}");
+            bail!("the coordinator gives no usable answer: {trouble}");
         }
         thread::sleep(Duration::from_millis(200));
     }

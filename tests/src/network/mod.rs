@@ -15,6 +15,6 @@ pub use agent::{Agent, Taken};
 pub use client::{Answer, Client, keypair};
 pub use coordinator::Coordinator;
 pub use daemon::Daemon;
-pub use miner::{Content, submit};
+pub use miner::{Content, patiently, submit};
 pub use owner::{post_fixture, post_task, publish};
 pub use pool::Pool;
