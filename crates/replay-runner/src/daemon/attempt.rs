@@ -214,7 +214,11 @@ impl Attempt {
         tokio::pin!(replaying, stopped);
         let replayed = tokio::select! {
             replayed = &mut replaying => replayed,
-            why = &mut stopped => return why,
+            why = &mut stopped => {
+                // Given up in the middle of a stage, whose container nobody removed.
+                self.host.engine.note_doubt();
+                return why;
+            }
         };
         if replayed.report.code != Code::Cancelled {
             return End::Replayed(Box::new(replayed));

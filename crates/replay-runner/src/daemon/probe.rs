@@ -78,7 +78,10 @@ pub(super) async fn wait_for_engine(shared: &Shared) {
     let mut failures = 0;
     while !shared.stop.is_cancelled() {
         shared.turn();
-        match open_host(&shared.state, &shared.config()).await {
+        let config = shared.config();
+        match open_host(&shared.state, &config).await {
+            // It was asked for by a configuration that has changed meanwhile.
+            Ok(_) if shared.config().wants_another_host_than(&config) => {}
             Ok(engine) => {
                 shared.set_engine(Some(engine));
                 return;

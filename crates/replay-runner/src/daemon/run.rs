@@ -460,8 +460,7 @@ impl Daemon {
             Ok(_) => {}
             Err(error) => return tracing::error!(%error, "the configuration stays as it was"),
         }
-        let reopens =
-            (old.slots, &old.access, &old.bounds) != (new.slots, &new.access, &new.bounds);
+        let reopens = new.wants_another_host_than(&old);
         self.shared.set_config(new);
         self.reopens |= reopens;
         if reopens && !self.running.is_empty() {

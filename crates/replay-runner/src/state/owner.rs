@@ -56,8 +56,9 @@ impl Drop for Owner {
     fn drop(&mut self) {
         // Best effort: what stays is what the next start removes.
         cgroup::remove(&self.id);
-        remove_run_dir(&self.run_dir);
-        let _ = fs::remove_file(&self.lock_path);
+        if remove_run_dir(&self.run_dir) {
+            let _ = fs::remove_file(&self.lock_path);
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 //! A living runner's lock is held, so nothing of its is ever touched.
 
 use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use nix::mount::{MntFlags, umount2};
@@ -43,8 +44,8 @@ pub async fn reap(state: &State, engine: Option<&Engine>) -> Result<Reaped, Stat
     }
     for owner in dead {
         cgroup::remove(&owner.id);
-        remove_run_dir(&owner.run_dir);
-        if engine.is_some() {
+        // What is left now is found again by its lock.
+        if remove_run_dir(&owner.run_dir) && engine.is_some() {
             let _ = fs::remove_file(&owner.lock_path);
         }
     }
@@ -130,24 +131,29 @@ fn remove_orphaned_run_dirs(state: &State, owners: &Path) -> Result<(), StateErr
 
 /// Unmounts everything below `dir`, deepest first, and removes it. Where that cannot
 /// be, it is left: what is mounted there is not the runner's, and would go with it.
-pub(super) fn remove_run_dir(dir: &Path) {
-    let below = match mounts::below(dir) {
-        Ok(below) => below,
-        Err(error) => {
-            tracing::warn!(?dir, %error, "what is mounted there is not known; it is left");
-            return;
+/// Tells whether it is gone.
+pub(super) fn remove_run_dir(dir: &Path) -> bool {
+    if let Err(error) = unmount_below(dir) {
+        tracing::warn!(?dir, %error, "what is mounted there stays, and the directory with it");
+        return false;
+    }
+    match fs::remove_dir_all(dir) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            tracing::warn!(?dir, %error, "the run directory of a runner could not be removed");
+            false
         }
-    };
+        _ => true,
+    }
+}
+
+fn unmount_below(dir: &Path) -> io::Result<()> {
     // Later mounts may lie upon earlier ones.
-    for mount in below.iter().rev() {
-        if let Err(errno) = umount2(mount, MntFlags::MNT_DETACH) {
-            tracing::warn!(?mount, %errno, "a mount that a runner left could not be removed");
-            return;
+    for mount in mounts::below(dir)?.iter().rev() {
+        let unmounted = umount2(mount, MntFlags::MNT_DETACH);
+        // Somebody else may have been faster.
+        if unmounted.is_err() && mounts::below(dir)?.contains(mount) {
+            unmounted?;
         }
     }
-    if let Err(error) = fs::remove_dir_all(dir)
-        && error.kind() != std::io::ErrorKind::NotFound
-    {
-        tracing::warn!(?dir, %error, "the run directory of a runner could not be removed");
-    }
+    Ok(())
 }

@@ -130,6 +130,11 @@ impl Default for CacheBounds {
 }
 
 impl Config {
+    /// Whether slots or access differ, which a host has for as long as it is open.
+    pub(super) fn wants_another_host_than(&self, other: &Self) -> bool {
+        (self.slots, &self.access, &self.bounds) != (other.slots, &other.access, &other.bounds)
+    }
+
     fn read(reader: &mut Reader) -> Option<Self> {
         let coordinator = coordinator(reader);
         let work_path = work_path(reader);
