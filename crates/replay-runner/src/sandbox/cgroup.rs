@@ -30,6 +30,9 @@ pub struct Usage {
     pub cpu: Duration,
     /// The most memory it held at once, files in memory included.
     pub peak_memory_bytes: u64,
+    /// How many of its processes the kernel killed for want of memory. Version 1
+    /// forgets that with the container's own cgroup; there it is always 0.
+    pub oom_kills: u64,
 }
 
 impl StageCgroup {
@@ -75,18 +78,19 @@ impl StageCgroup {
         Some(Usage {
             cpu: Duration::from_nanos(cpu),
             peak_memory_bytes: peak + read_u64(&memory.join(TCP_PEAK)).unwrap_or(0),
+            oom_kills: 0,
         })
     }
 
     fn usage_v2(&self) -> Option<Usage> {
         let dir = Path::new(ROOT).join(&self.relative);
         let stat = fs::read_to_string(dir.join("cpu.stat")).ok()?;
-        let micros = stat
-            .lines()
-            .find_map(|line| line.strip_prefix("usage_usec "))?;
+        // Of everything below it, too.
+        let events = fs::read_to_string(dir.join("memory.events")).unwrap_or_default();
         Some(Usage {
-            cpu: Duration::from_micros(micros.trim().parse().ok()?),
+            cpu: Duration::from_micros(entry(&stat, "usage_usec")?),
             peak_memory_bytes: read_u64(&dir.join("memory.peak"))?,
+            oom_kills: entry(&events, "oom_kill").unwrap_or(0),
         })
     }
 
@@ -192,6 +196,33 @@ fn remove_tree(dir: &Path) {
     let _ = fs::remove_dir(dir);
 }
 
+/// The value of `key` in a flat keyed file.
+fn entry(text: &str, key: &str) -> Option<u64> {
+    text.lines().find_map(|line| {
+        let (name, value) = line.split_once(' ')?;
+        (name == key).then(|| value.trim().parse().ok())?
+    })
+}
+
 fn read_u64(path: &Path) -> Option<u64> {
     fs::read_to_string(path).ok()?.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_keyed_file_is_read_by_the_whole_key() {
+        let events = "low 0\noom 3\noom_kill 2\noom_group_kill 1\n";
+        for (key, value) in [
+            ("oom", Some(3)),
+            ("oom_kill", Some(2)),
+            ("oom_k", None),
+            ("high", None),
+        ] {
+            assert_eq!(entry(events, key), value, "{key}");
+        }
+        assert_eq!(entry("oom_kill many\n", "oom_kill"), None);
+    }
 }

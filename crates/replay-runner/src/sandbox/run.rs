@@ -99,6 +99,10 @@ impl Sandbox {
         });
         let mut observed = observed?;
         removed?;
+        if usage.is_some_and(|usage| usage.oom_kills > 0) {
+            // The engine hears of it by an event that may come after that of the end.
+            observed.end = StageEnd::OutOfMemory;
+        }
         observed.usage = usage;
         Ok(observed)
     }
