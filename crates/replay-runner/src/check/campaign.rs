@@ -52,6 +52,17 @@ impl Tried {
         self.result.as_deref().unwrap_or_default()
     }
 
+    /// Whether runs in the same surroundings differ among themselves in `aspect`, in
+    /// which the plain ones agree.
+    pub(crate) fn wavers(&self, aspect: &Aspect) -> bool {
+        let kinds = self.settings.len().max(1);
+        (0..kinds).any(|kind| {
+            let mut runs = self.runs().iter().skip(kind).step_by(kinds);
+            let first = runs.next().map(|run| run.text(aspect));
+            runs.any(|run| Some(run.text(aspect)) != first)
+        })
+    }
+
     /// Its name in reports.
     pub(crate) fn name(&self) -> &'static str {
         self.variation.map_or("all-at-once", Variation::name)
@@ -95,17 +106,6 @@ impl Campaign {
         (0..kinds).any(|kind| {
             let mut runs = tried.runs().iter().skip(kind).step_by(kinds).peekable();
             runs.peek().is_some() && runs.all(|run| run.text(aspect) != usual)
-        })
-    }
-
-    /// Whether runs of `tried` in the same surroundings differ among themselves in
-    /// `aspect`, in which the plain ones agree.
-    pub(crate) fn wavers(&self, tried: &Tried, aspect: &Aspect) -> bool {
-        let kinds = tried.settings.len().max(1);
-        (0..kinds).any(|kind| {
-            let mut runs = tried.runs().iter().skip(kind).step_by(kinds);
-            let first = runs.next().map(|run| run.text(aspect));
-            runs.any(|run| Some(run.text(aspect)) != first)
         })
     }
 
@@ -539,7 +539,7 @@ mod tests {
             let campaign = campaign(&["1", "1"], &[(Variation::Memory, values)]);
             let tried = &campaign.tried[0];
             assert_eq!(campaign.changes(tried, &metric()), changes, "{values:?}");
-            assert_eq!(campaign.wavers(tried, &metric()), wavers, "{values:?}");
+            assert_eq!(tried.wavers(&metric()), wavers, "{values:?}");
         }
     }
 }

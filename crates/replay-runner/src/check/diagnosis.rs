@@ -201,7 +201,7 @@ fn why_changed<'a>(campaign: &'a Campaign, aspect: &Aspect) -> Vec<Blame<'a>> {
 /// each time, but some runs in equal surroundings differ.
 fn why_wavering<'a>(campaign: &'a Campaign, aspect: &Aspect) -> Option<Blame<'a>> {
     let usual = campaign.plain[0].text(aspect);
-    let wavers = |tried: &&Tried| aspect.decides() && campaign.wavers(tried, aspect);
+    let wavers = |tried: &&Tried| aspect.decides() && tried.wavers(aspect);
     let tried = campaign.tried.iter().find(wavers)?;
     let other = tried.runs().iter().find(|run| run.text(aspect) != usual)?;
     let cause = match tried.variation {

@@ -309,7 +309,7 @@ fn summary(campaign: &Campaign, tried: &Tried) -> VariationChecked {
     let changed: Vec<Aspect> = aspects
         .iter()
         .filter(|aspect| {
-            let wavers = aspect.decides() && campaign.wavers(tried, aspect);
+            let wavers = aspect.decides() && tried.wavers(aspect);
             !campaign.is_unsteady(aspect) && (wavers || campaign.changes(tried, aspect))
         })
         .cloned()
