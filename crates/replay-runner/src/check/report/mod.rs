@@ -11,7 +11,7 @@ pub use text::text;
 
 use protocol::task::LARGEST_TOLERANCE;
 
-use super::{Checked, MetricChecked, PROBABILITY, VariationStatus, Verdict};
+use super::{Checked, Finding, MetricChecked, PROBABILITY, Reach, VariationStatus, Verdict};
 use crate::sandbox::output::escape;
 
 /// The verdict in one line.
@@ -28,10 +28,19 @@ fn headline(checked: &Checked) -> String {
                 .as_ref()
                 .map_or("0", |tolerance| tolerance.as_str())
         ),
-        Verdict::NotDeterministic if checked.findings.iter().any(|finding| finding.decides) => {
-            "honest validators would disagree".to_owned()
-        }
-        Verdict::NotDeterministic => "the metrics vary by more than the task tolerates".to_owned(),
+        Verdict::NotDeterministic => doubt(&checked.findings).to_owned(),
+    }
+}
+
+/// What `findings` mean for those who compare metrics.
+fn doubt(findings: &[Finding]) -> &'static str {
+    let deciding = || findings.iter().filter(|finding| finding.decides);
+    if deciding().any(|finding| finding.reach == Reach::DiffersBetweenHosts) {
+        "honest validators would disagree"
+    } else if deciding().next().is_some() {
+        "validators agree only because this engine holds fixed what the metrics depend on"
+    } else {
+        "the metrics vary by more than the task tolerates"
     }
 }
 
@@ -73,7 +82,9 @@ fn advice(metric: &MetricChecked) -> Option<String> {
         .min_by(|a, b| a.tolerance_safe.total_cmp(&b.tolerance_safe))?;
     let percent = PROBABILITY * 100.0;
     Some(if best.tolerance_estimate > LARGEST_TOLERANCE {
-        let way_out = if metric.measured {
+        let way_out = if metric.name.ends_with("_ratio") && metric.measured {
+            "measure on an idle machine, or let the benchmark run longer"
+        } else if metric.measured {
             "measure on an idle machine, or let the metric be a ratio to the baseline, supervisor.benchmark_cpu_ratio"
         } else {
             "remove the cause"
@@ -109,5 +120,38 @@ fn one_line(text: &str, longest: usize) -> String {
     match inert.char_indices().nth(longest) {
         Some((end, _)) => format!("{}…", &inert[..end]),
         None => inert,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::Cause;
+
+    fn finding(reach: Reach, decides: bool) -> Finding {
+        Finding {
+            cause: Cause::HashOrder,
+            title: String::new(),
+            reach,
+            aspects: Vec::new(),
+            decides,
+            evidence: String::new(),
+            examples: Vec::new(),
+            hint: String::new(),
+        }
+    }
+
+    #[test]
+    fn validators_are_said_to_disagree_only_where_they_would() {
+        use Reach::{DiffersBetweenHosts, HeldByEngine};
+        let held = finding(HeldByEngine, true);
+        assert!(doubt(&[]).contains("more than the task tolerates"));
+        assert!(doubt(&[finding(DiffersBetweenHosts, false)]).contains("more than the task"));
+        assert!(doubt(&[held.clone()]).contains("agree only because"));
+        assert!(doubt(&[held.clone(), finding(DiffersBetweenHosts, false)]).contains("agree only"));
+        assert_eq!(
+            doubt(&[held, finding(DiffersBetweenHosts, true)]),
+            "honest validators would disagree"
+        );
     }
 }
