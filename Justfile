@@ -15,6 +15,7 @@ demo *ARGS: build
 # Run every test, those against the real engine included.
 test *ARGS: (build "--tests")
     {{target}}/debug/replay-runner images build
+    cd crates/claim-contract && cargo build --example execute_epoch
     cargo nextest run --workspace --no-fail-fast {{ARGS}}
     cargo test --workspace --doc --quiet
     cd crates/claim-contract && cargo nextest run

@@ -162,7 +162,6 @@ fn counted() -> Vec<Row> {
             .rejects(Code::BenchmarkTimeout)
             .and("the budget ended the benchmark", |seen| {
                 ensure!(seen.stage("benchmark")?.timed_out, "{:?}", seen.report.stages);
-                ensure!(seen.stage("benchmark")?.wall_seconds < 1.3, "{:?}", seen.report.stages);
                 Ok(())
             }),
         row("T11", "work left to the background ends with the program, and so does its chance")

@@ -59,7 +59,7 @@ pub(crate) fn claim(screen: &Screen, miners: &Miners, epoch: &Epoch) -> Result<b
         let right = said["outcome"] == *outcome && said["transferred_rao"] == *rao;
         all_right &= right;
         screen.say(&format!(
-            "  {} {:8} {what:18} {:14} {:>16} tokens",
+            "  {} {:8} {what:20} {:14} {:>16} tokens",
             style.mark(right),
             miners.name_of(&claim.hotkey.to_string()),
             said["outcome"].as_str().unwrap_or_default(),
