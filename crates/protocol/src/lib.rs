@@ -19,6 +19,7 @@ pub mod report;
 pub mod spec;
 pub mod ss58;
 pub mod task;
+pub mod text;
 
 pub use decimal::Decimal;
 pub use digest::{CommitId, Sha256Digest, TreeId};

@@ -4,6 +4,7 @@
 //! `time_budget_seconds` are ours and default to how older tasks behave.
 
 mod checks;
+mod redactor;
 
 use std::collections::BTreeMap;
 
@@ -14,6 +15,7 @@ use crate::limits::Bytes;
 use crate::{Decimal, Limits, Sha256Digest};
 
 pub use checks::{FieldError, env_problem};
+pub use redactor::Redactor;
 
 /// The largest `metric_tolerance`. It is relative to the value in the middle: at 1
 /// every smaller value agrees with any honest one, a forged 0.001 with 0.187, and

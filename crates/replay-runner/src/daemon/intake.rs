@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use protocol::task::Redactor;
 use tokio::time::Instant;
 
 use crate::host::Host;
@@ -14,7 +15,7 @@ use super::backlog::Backlog;
 use super::backoff::Backoff;
 use super::budget::Budget;
 use super::client::{ClientError, Trouble, WireJob, Work};
-use super::job::{Job, Redactor};
+use super::job::Job;
 use super::result::ResultBody;
 use super::running::Running;
 use super::shared::Shared;

@@ -5,14 +5,14 @@ use std::fmt::Write as _;
 
 use protocol::receipt::Envelope;
 use protocol::report::StageReport;
+use protocol::task::Redactor;
+use protocol::text::compact;
 use protocol::{Code, Decimal, Fault, Outcome, Report, Sha256Digest, Status, TreeId};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use crate::failure::Failure;
-
-use super::job::Redactor;
 
 /// What a coordinator takes of notes.
 const MAX_NOTES: usize = 2000;
@@ -178,41 +178,9 @@ fn stage_log(stage: &StageReport) -> String {
     )
 }
 
-/// At most `max` characters of `text`: its start and its end.
-pub(super) fn compact(text: &str, max: usize) -> String {
-    let count = text.chars().count();
-    if count <= max {
-        return text.to_owned();
-    }
-    let mark = format!("\n[… {} characters left out …]\n", count - max);
-    let room = max.saturating_sub(mark.chars().count());
-    if room == 0 {
-        return text.chars().take(max).collect();
-    }
-    let head: String = text.chars().take(room / 2).collect();
-    let tail: String = text.chars().skip(count - (room - room / 2)).collect();
-    format!("{head}{mark}{tail}")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_long_text_keeps_its_start_and_its_end_and_its_bound() {
-        let text: String = ('a'..='z').cycle().take(5000).collect();
-        for max in [0, 1, 10, 50, 100, 4999] {
-            let short = compact(&text, max);
-            assert!(short.chars().count() <= max, "{max}");
-        }
-        let short = compact(&text, 200);
-        assert!(
-            short.starts_with("abc") && short.ends_with(&text[4990..]),
-            "{short}"
-        );
-        assert!(short.contains("4800 characters left out"), "{short}");
-        assert_eq!(compact("é".repeat(10).as_str(), 10), "é".repeat(10));
-    }
 
     #[test]
     fn metrics_keep_their_digits_from_the_report_to_the_wire_and_through_the_spool() {

@@ -3,9 +3,9 @@
 use std::fs;
 
 use protocol::Code;
+use protocol::task::Redactor;
 use replay_runner::daemon::ResultBody;
 use replay_runner::daemon::client::WireJob;
-use replay_runner::daemon::job::Redactor;
 use replay_runner::daemon::spool::{Admitted, Spool, overview};
 use replay_runner::failure::Failure;
 

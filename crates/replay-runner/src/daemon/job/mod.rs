@@ -8,10 +8,9 @@ mod bounds;
 mod document;
 mod pinned;
 mod places;
-mod redact;
 
 use protocol::spec::Content;
-use protocol::task::Task;
+use protocol::task::{Redactor, Task};
 use protocol::{Code, ReplaySpec, Sha256Digest};
 
 use crate::artifact::{ArtifactSource, Declared};
@@ -20,8 +19,6 @@ use crate::patch::Patch;
 use crate::spec::{Request, Submission};
 
 use super::config::{Access, Config};
-
-pub use redact::Redactor;
 
 use document::{Document, Submitted};
 

@@ -1,13 +1,13 @@
-//! Takes what is private out of text that leaves this host, or that a log keeps.
+//! Takes what a task keeps private out of text that leaves a host, or that a log keeps.
 
-use protocol::Task;
+use super::Task;
 
 /// What stands in for a secret.
 const HIDDEN: &str = "[private]";
 /// Shorter values are words such as "1" and "true", which are no secrets.
 const SHORTEST: usize = 4;
 
-/// The private texts of one job.
+/// The private texts of one task.
 #[derive(Clone, Default)]
 pub struct Redactor(Vec<String>);
 
