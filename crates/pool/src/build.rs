@@ -8,9 +8,13 @@ use protocol::ss58::Address;
 
 use crate::Rao;
 use crate::blobs::{BlobError, Blobs};
-use crate::epoch::{EpochError, EpochFile, FileError, Given, Recipients, compute};
+use crate::epoch::{EpochError, EpochFile, FileError, Given, Previous, Recipients, compute};
 use crate::ledger::{BalanceError, Shares, SnapshotError};
 use crate::store::{EpochRow, Frozen, State, Store, StoreError, standing};
+
+/// By how much an epoch's number may be above the newest one's, or above 0. Whoever
+/// watches the contract has to find each epoch by its number.
+pub const LARGEST_LEAP: u64 = 1_000;
 
 /// What an operator chooses for an epoch.
 #[derive(Debug, Clone)]
@@ -23,6 +27,9 @@ pub struct Order {
     pub budget_rao: Rao,
     /// The bytes of the reward snapshot.
     pub snapshot: Vec<u8>,
+    /// Whether its number may be more than [`LARGEST_LEAP`] above this pool's newest:
+    /// somebody else published, and had struck down, one that is not this pool's.
+    pub may_leap: bool,
 }
 
 /// Why no epoch is built.
@@ -50,6 +57,16 @@ pub enum BuildError {
     /// There is no epoch of that number.
     #[error("there is no epoch {0}")]
     Unknown(u64),
+    /// Nobody would find it.
+    #[error(
+        "epoch {epoch} is more than {LARGEST_LEAP} above {newest}, the newest one; number the epochs one after another (--may-leap if the chain has struck down a higher one)"
+    )]
+    Leap {
+        /// Its number.
+        epoch: u64,
+        /// The newest epoch's, void or not, or 0.
+        newest: u64,
+    },
 }
 
 /// Freezes an epoch and builds it.
@@ -57,7 +74,7 @@ pub enum BuildError {
 /// # Errors
 /// [`BuildError`]. When the inputs are refused, nothing stays frozen.
 pub async fn build(store: &Store, blobs: &Blobs, order: &Order) -> Result<EpochFile, BuildError> {
-    let previous = previous(store, order.epoch).await?;
+    let previous = previous(store, order).await?;
     let previous_bytes = previous.map(|digest| blobs.get(digest)).transpose()?;
     let frozen = Frozen {
         contract: order.contract,
@@ -99,19 +116,31 @@ pub async fn finish(store: &Store, blobs: &Blobs, epoch: u64) -> Result<EpochFil
 fn from_row(blobs: &Blobs, row: &EpochRow) -> Result<EpochFile, BuildError> {
     let get = |digest: Sha256Digest| blobs.get(digest);
     let previous = row.frozen.previous_sha256.map(get).transpose()?;
+    let recipients_before = match &previous {
+        Some(file) => get(EpochFile::parse(file)?.inputs.recipients_sha256)?,
+        None => Vec::new(),
+    };
     Ok(compute(&Given {
         epoch: row.epoch,
         contract: row.frozen.contract,
         budget_rao: row.frozen.budget_rao,
         snapshot: &get(row.frozen.snapshot_sha256)?,
         recipients: &get(row.recipients_sha256)?,
-        previous: previous.as_deref(),
+        previous: previous.as_deref().map(|file| Previous {
+            file,
+            recipients: &recipients_before,
+        }),
     })?)
 }
 
 /// The newest epoch file that was not struck down, on which the next epoch stands.
-async fn previous(store: &Store, epoch: u64) -> Result<Option<Sha256Digest>, BuildError> {
+async fn previous(store: &Store, order: &Order) -> Result<Option<Sha256Digest>, BuildError> {
+    let epoch = order.epoch;
     let epochs = store.epochs().await?;
+    let newest = epochs.last().map_or(0, |row| row.epoch);
+    if !order.may_leap && epoch.saturating_sub(newest) > LARGEST_LEAP {
+        return Err(BuildError::Leap { epoch, newest });
+    }
     let Some(newest) = epochs.last() else {
         return Ok(None);
     };

@@ -10,7 +10,7 @@ fn main() -> ExitCode {
     match cli::run(cli::Cli::parse()) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("pool: {error:#}");
+            eprintln!("pool: {}", protocol::text::with_causes(error.as_ref()));
             ExitCode::FAILURE
         }
     }

@@ -10,10 +10,11 @@ use reqwest::Url;
 use serde::Serialize;
 
 use crate::blobs::{BlobError, Blobs};
+use crate::build::LARGEST_LEAP;
 use crate::chain::{Call, Chain, ChainError, Published};
 use crate::delivery::{DeliveryError, Progress, advance};
 use crate::download::{DownloadError, Downloader};
-use crate::epoch::{EpochFile, FileError, LARGEST_LEAP};
+use crate::epoch::{EpochFile, FileError};
 use crate::store::{Check, Store, StoreError, Verdict};
 use crate::verify::{VerifyError, one};
 
@@ -42,6 +43,9 @@ pub struct Verifier<C> {
     /// How far the numbers without a finding are known to have no epoch; 0 to begin
     /// with. The contract never fills a number below its newest.
     pub passed: AtomicU64,
+    /// The newest number that was seen struck down; 0 to begin with. The contract wants
+    /// the next one above it, however far it was.
+    pub newest_void: AtomicU64,
 }
 
 /// What a step did.
@@ -126,21 +130,27 @@ impl<C: Chain> Verifier<C> {
         }
         let first = last.map_or(0, |last| last.saturating_add(1));
         let first = first.max(self.passed.load(Ordering::Relaxed));
-        let farthest = last.unwrap_or(0).saturating_add(LARGEST_LEAP);
-        for epoch in first..=latest.min(farthest) {
+        let void = self.newest_void.load(Ordering::Relaxed);
+        let mut before = last.unwrap_or(0).max(void);
+        let mut epoch = first;
+        while epoch <= latest.min(before.saturating_add(LARGEST_LEAP)) {
             // Numbers may be left out; what was struck down needs no judge any more.
-            let published = self.chain.epoch(epoch).await?.epoch;
-            if let Some(published) = published.filter(|published| !published.is_void) {
-                let before = self.standing(&checks).await?;
-                return self.check(epoch, &published, before).await;
+            match self.chain.epoch(epoch).await?.epoch {
+                Some(published) if !published.is_void => {
+                    let standing = self.standing(&checks).await?;
+                    return self.check(epoch, &published, standing).await;
+                }
+                Some(_) => {
+                    self.newest_void.store(epoch, Ordering::Relaxed);
+                    before = epoch;
+                }
+                None => {}
             }
-            if epoch < latest {
-                self.passed
-                    .store(epoch.saturating_add(1), Ordering::Relaxed);
+            if epoch == latest {
+                return Ok(Step::Idle);
             }
-        }
-        if latest <= farthest {
-            return Ok(Step::Idle);
+            epoch += 1;
+            self.passed.store(epoch, Ordering::Relaxed);
         }
         // To look at every number up to one far away would take until its claims are
         // open. It follows from no inputs, since none allow the leap.
@@ -149,8 +159,7 @@ impl<C: Chain> Verifier<C> {
         };
         let uri = self.chain.uri(latest, &published).await?;
         let problem = format!(
-            "its number is more than {LARGEST_LEAP} above {}, the last one before it",
-            last.unwrap_or(0)
+            "its number is more than {LARGEST_LEAP} above {before}, the last one before it"
         );
         self.wrong(latest, &published, uri, None, problem).await
     }
@@ -276,7 +285,10 @@ impl<C: Chain> Verifier<C> {
             get(file.inputs.snapshot_sha256).await?;
             get(file.inputs.recipients_sha256).await?;
             if let Some(digest) = file.inputs.previous_sha256 {
-                get(digest).await?;
+                let previous = get(digest).await?;
+                if let Ok(previous) = EpochFile::parse(&previous) {
+                    get(previous.inputs.recipients_sha256).await?;
+                }
             }
         }
         Ok(bytes)

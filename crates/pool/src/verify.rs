@@ -4,7 +4,7 @@
 use protocol::Sha256Digest;
 
 use crate::blobs::{BlobError, Blobs};
-use crate::epoch::{EpochError, EpochFile, FileError, Given, compute};
+use crate::epoch::{EpochError, EpochFile, FileError, Given, Previous, compute};
 
 /// What an epoch file says, and what follows from its inputs instead.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,13 +88,21 @@ pub fn one(blobs: &Blobs, bytes: &[u8]) -> Result<(EpochFile, Option<Vec<u8>>), 
     let snapshot = get(file.inputs.snapshot_sha256)?;
     let recipients = get(file.inputs.recipients_sha256)?;
     let previous = file.inputs.previous_sha256.map(get).transpose()?;
+    // What is no epoch file names no mappings, and is found wrong below.
+    let recipients_before = match previous.as_deref().map(EpochFile::parse) {
+        Some(Ok(previous)) => get(previous.inputs.recipients_sha256)?,
+        _ => Vec::new(),
+    };
     let recomputed = compute(&Given {
         epoch,
         contract: file.contract,
         budget_rao: file.budget_rao,
         snapshot: &snapshot,
         recipients: &recipients,
-        previous: previous.as_deref(),
+        previous: previous.as_deref().map(|file| Previous {
+            file,
+            recipients: &recipients_before,
+        }),
     });
     let recomputed = recomputed.map_err(|source| VerifyError::Impossible { epoch, source })?;
     match difference(&file, &recomputed) {

@@ -41,6 +41,10 @@ pub(super) struct Build {
     /// What is divided among the snapshot's miners, in rao.
     #[arg(long)]
     budget_rao: Rao,
+    /// Let the number be more than 1,000 above this pool's newest: the chain has struck
+    /// down a higher one that is not this pool's.
+    #[arg(long)]
+    may_leap: bool,
 }
 
 #[derive(Debug, Args)]
@@ -101,6 +105,7 @@ async fn order(options: &Build) -> anyhow::Result<Order> {
         contract: options.contract,
         budget_rao: options.budget_rao,
         snapshot,
+        may_leap: options.may_leap,
     })
 }
 

@@ -8,6 +8,7 @@ mod serve;
 mod verify;
 mod watch;
 
+use std::io::{IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -69,6 +70,7 @@ fn log() {
             tracing_subscriber::EnvFilter::try_from_default_env()
                 .unwrap_or_else(|_| "info,sqlx=warn".into()),
         )
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .init();
 }
@@ -90,7 +92,8 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Publish(options) => publish::run(options).await?,
             Command::Watch(options) => return watch::run(options).await,
             Command::Openapi => {
-                println!("{}", pool::routes::document().to_pretty_json()?);
+                let document = pool::routes::document().to_pretty_json()?;
+                writeln!(std::io::stdout(), "{document}")?;
             }
         }
         Ok(ExitCode::SUCCESS)

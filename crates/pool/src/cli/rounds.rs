@@ -1,16 +1,19 @@
 //! Step after step, until the process is asked to end.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// After so long the same error is told again: it may keep money where it is, or let it go.
+const AGAIN: Duration = Duration::from_mins(30);
 
 /// Waits between steps, and hears the signals that end a process.
 pub(super) struct Rounds {
     terminate: Signal,
     interrupt: Signal,
     poll: Duration,
-    /// What the last step's error said: said again and again, it is told once.
-    told: Option<String>,
+    /// What the last step's error said, and when it was told.
+    told: Option<(String, Instant)>,
 }
 
 impl Rounds {
@@ -47,9 +50,13 @@ impl Rounds {
     /// A step failed, and will be tried again.
     pub(super) fn failed(&mut self, error: &impl std::error::Error) {
         let text = error.to_string();
-        if self.told.as_ref() != Some(&text) {
+        let was_told = self
+            .told
+            .as_ref()
+            .is_some_and(|(told, at)| *told == text && at.elapsed() < AGAIN);
+        if !was_told {
             tracing::warn!("{text}; trying again");
-            self.told = Some(text);
+            self.told = Some((text, Instant::now()));
         }
     }
 }

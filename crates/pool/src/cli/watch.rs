@@ -54,6 +54,7 @@ pub(super) async fn run(options: Options) -> anyhow::Result<ExitCode> {
         downloader: Downloader::new()?,
         role,
         passed: AtomicU64::new(0),
+        newest_void: AtomicU64::new(0),
     };
     let mut rounds = Rounds::new(options.chain.poll_ms)?;
     while let Some(step) = rounds.run(verifier.step()).await {

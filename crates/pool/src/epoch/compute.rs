@@ -23,13 +23,18 @@ pub struct Given<'a> {
     pub snapshot: &'a [u8],
     /// The bytes of the recipient mappings.
     pub recipients: &'a [u8],
-    /// The bytes of the epoch file before.
-    pub previous: Option<&'a [u8]>,
+    /// The epoch before, if there was one.
+    pub previous: Option<Previous<'a>>,
 }
 
-/// By how much an epoch's number may be above the one before it, or above 0.
-/// Whoever watches the contract has to find each epoch by its number.
-pub const LARGEST_LEAP: u64 = 1_000;
+/// The epoch on which another one stands.
+#[derive(Debug, Clone, Copy)]
+pub struct Previous<'a> {
+    /// The bytes of its file.
+    pub file: &'a [u8],
+    /// The bytes of its recipient mappings.
+    pub recipients: &'a [u8],
+}
 
 /// Why no epoch follows.
 #[derive(Debug, thiserror::Error)]
@@ -58,16 +63,31 @@ pub enum EpochError {
         /// The number before.
         previous: u64,
     },
-    /// Nobody would find it.
-    #[error(
-        "epoch {epoch} is more than {LARGEST_LEAP} above {previous}, the one before it; number the epochs one after another"
-    )]
-    Leap {
-        /// Its number.
-        epoch: u64,
-        /// The number before, or 0.
+    /// What was published is taken from somebody.
+    #[error("{hotkey} has a leaf in epoch {previous}, and would have none")]
+    Dropped {
+        /// Whose leaf.
+        hotkey: Address,
+        /// The number before.
         previous: u64,
     },
+    /// A miner's decision is taken back.
+    #[error(
+        "the mapping of {hotkey} was signed at {signed_at}, and epoch {previous} has one of {newer}"
+    )]
+    OlderMapping {
+        /// Whose mapping.
+        hotkey: Address,
+        /// When this one was signed, in Unix seconds.
+        signed_at: u64,
+        /// The number before.
+        previous: u64,
+        /// When its mapping was signed.
+        newer: u64,
+    },
+    /// The mappings of the epoch before are not given, or others are.
+    #[error("the mappings of epoch {0} are needed, and are not those that its file names")]
+    PreviousRecipients(u64),
     /// Cumulative amounts are by contract.
     #[error("the previous epoch is paid by the contract {previous}, and this one by {contract}")]
     Contract {
@@ -88,7 +108,12 @@ pub enum EpochError {
 pub fn compute(given: &Given<'_>) -> Result<EpochFile, EpochError> {
     let shares = Shares::parse(given.snapshot)?;
     let recipients = Recipients::parse(given.recipients)?;
-    let mut balances = balances_before(given)?;
+    let mut balances = Balances::default();
+    if let Some(previous) = &given.previous {
+        let file = file_before(given, previous.file)?;
+        nothing_is_taken(&file, previous.recipients, &recipients)?;
+        balances = file.balances()?;
+    }
     balances.credit(&shares, given.budget_rao)?;
     let mut leaves = Vec::new();
     let mut unassigned = Vec::new();
@@ -110,7 +135,7 @@ pub fn compute(given: &Given<'_>) -> Result<EpochFile, EpochError> {
         inputs: Inputs {
             snapshot_sha256: Sha256Digest::of(given.snapshot),
             recipients_sha256: Sha256Digest::of(given.recipients),
-            previous_sha256: given.previous.map(Sha256Digest::of),
+            previous_sha256: given.previous.map(|one| Sha256Digest::of(one.file)),
         },
         leaves,
         unassigned,
@@ -118,11 +143,7 @@ pub fn compute(given: &Given<'_>) -> Result<EpochFile, EpochError> {
     Ok(EpochFile::of(content)?)
 }
 
-fn balances_before(given: &Given<'_>) -> Result<Balances, EpochError> {
-    let Some(bytes) = given.previous else {
-        not_too_far(given.epoch, 0)?;
-        return Ok(Balances::default());
-    };
+fn file_before(given: &Given<'_>, bytes: &[u8]) -> Result<EpochFile, EpochError> {
     let previous = EpochFile::parse(bytes)?;
     if previous.epoch >= given.epoch {
         return Err(EpochError::Order {
@@ -130,19 +151,45 @@ fn balances_before(given: &Given<'_>) -> Result<Balances, EpochError> {
             previous: previous.epoch,
         });
     }
-    not_too_far(given.epoch, previous.epoch)?;
     if previous.contract != given.contract {
         return Err(EpochError::Contract {
             contract: given.contract,
             previous: previous.contract,
         });
     }
-    Ok(previous.balances()?)
+    Ok(previous)
 }
 
-fn not_too_far(epoch: u64, previous: u64) -> Result<(), EpochError> {
-    if epoch.saturating_sub(previous) > LARGEST_LEAP {
-        return Err(EpochError::Leap { epoch, previous });
+/// Whoever could claim can still, and is paid by a mapping that is not older: the
+/// contract sees totals only, and a leaf left out would make room for another's.
+fn nothing_is_taken(
+    previous: &EpochFile,
+    recipients_before: &[u8],
+    recipients: &Recipients,
+) -> Result<(), EpochError> {
+    if Sha256Digest::of(recipients_before) != previous.inputs.recipients_sha256 {
+        return Err(EpochError::PreviousRecipients(previous.epoch));
+    }
+    let before = Recipients::parse(recipients_before)?;
+    for leaf in &previous.leaves {
+        let hotkey = leaf.hotkey;
+        let Some(signed_at) = recipients.signed_at(&hotkey) else {
+            return Err(EpochError::Dropped {
+                hotkey,
+                previous: previous.epoch,
+            });
+        };
+        if let Some(newer) = before
+            .signed_at(&hotkey)
+            .filter(|before| signed_at < *before)
+        {
+            return Err(EpochError::OlderMapping {
+                hotkey,
+                signed_at,
+                previous: previous.epoch,
+                newer,
+            });
+        }
     }
     Ok(())
 }

@@ -5,6 +5,6 @@ mod compute;
 mod file;
 mod recipients;
 
-pub use compute::{EpochError, Given, LARGEST_LEAP, compute};
+pub use compute::{EpochError, Given, Previous, compute};
 pub use file::{Balance, Entry, EpochFile, FileError, Inputs};
 pub use recipients::{Recipients, RecipientsError};

@@ -70,6 +70,11 @@ impl Recipients {
         bytes
     }
 
+    /// When the mapping of `hotkey` was signed, in Unix seconds, if there is one.
+    pub fn signed_at(&self, hotkey: &Address) -> Option<u64> {
+        self.0.get(hotkey).map(|update| update.signed_at)
+    }
+
     /// Who is paid for `hotkey`, after looking at the signature.
     ///
     /// # Errors

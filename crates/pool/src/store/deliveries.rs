@@ -19,11 +19,12 @@ pub struct Delivery {
 }
 
 impl Store {
-    /// The delivery called `name`, begun now if it was not.
+    /// The delivery called `name`, begun now if it was not. An epoch's publication
+    /// begins only while the epoch is there with the file that the call names.
     ///
     /// # Errors
-    /// [`StoreError::OtherCall`] if it was begun with another call, or the
-    /// database's.
+    /// [`StoreError::OtherCall`] if it was begun with another call,
+    /// [`StoreError::State`] if the epoch was taken back, or the database's.
     pub async fn delivery(&self, name: &str, call: &Call) -> Result<Delivery, StoreError> {
         let unreadable = |value: String| StoreError::Unreadable {
             what: "delivery",
@@ -31,6 +32,20 @@ impl Store {
         };
         let json = serde_json::to_string(call).map_err(|error| unreadable(error.to_string()))?;
         let mut turn = self.turn().await?;
+        if let Call::PublishEpoch { epoch, uri, .. } = call {
+            let there = sqlx::query("SELECT file_sha256 FROM epochs WHERE epoch = $1")
+                .bind(column("epoch", *epoch)?)
+                .fetch_optional(&mut *turn)
+                .await?;
+            let file: Option<String> = match there {
+                Some(row) => row.try_get("file_sha256")?,
+                None => None,
+            };
+            if !file.is_some_and(|file| uri.ends_with(&file)) {
+                let why = "was taken back, or built anew, meanwhile";
+                return Err(StoreError::State { epoch: *epoch, why });
+            }
+        }
         sqlx::query(
             "INSERT INTO deliveries (name, call_json, attempt) VALUES ($1, $2, 0) \
              ON CONFLICT (name) DO NOTHING",

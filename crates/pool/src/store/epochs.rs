@@ -194,20 +194,30 @@ impl Store {
         expect_one(done.rows_affected(), epoch, "is not built")
     }
 
-    /// Takes back an epoch that nobody began to publish.
+    /// Takes back an epoch that is on no way to the chain: nothing was signed for it.
+    /// What was only tried, and refused by the dry run, is forgotten with it.
     ///
     /// # Errors
     /// [`StoreError::State`], or the database's.
     pub async fn thaw(&self, epoch: u64) -> Result<(), StoreError> {
         let mut turn = self.turn().await?;
-        let begun = sqlx::query("SELECT name FROM deliveries WHERE name = $1")
-            .bind(crate::delivery::publish_name(epoch))
-            .fetch_optional(&mut *turn)
-            .await?;
-        if begun.is_some() {
-            let why = "its publication has begun, so it cannot be taken back";
+        let name = crate::delivery::publish_name(epoch);
+        let signed = sqlx::query(
+            "SELECT name FROM deliveries WHERE name = $1 \
+             AND (signed_hex IS NOT NULL OR done_at_block IS NOT NULL)",
+        )
+        .bind(name.clone())
+        .fetch_optional(&mut *turn)
+        .await?;
+        if signed.is_some() {
+            let why = "its publication was signed, so it cannot be taken back";
             return Err(StoreError::State { epoch, why });
         }
+        // A publisher that is about to sign finds its row gone, and keeps nothing.
+        sqlx::query("DELETE FROM deliveries WHERE name = $1")
+            .bind(name)
+            .execute(&mut *turn)
+            .await?;
         let done = sqlx::query(
             "DELETE FROM epochs WHERE epoch = $1 AND state IN ('frozen', 'built') \
              AND epoch = (SELECT MAX(epoch) FROM epochs)",

@@ -3,11 +3,11 @@
 use std::sync::atomic::AtomicU64;
 
 use pool::Blobs;
-use pool::chain::{Call, ChainError, Published};
-use pool::delivery::DeliveryError;
+use pool::chain::{Call, ChainError, Published, SignedCall};
+use pool::delivery::{DeliveryError, publish_name};
 use pool::download::Downloader;
 use pool::publisher::{PublishError, Publisher, Step as Publishing};
-use pool::store::{State, Store, Verdict};
+use pool::store::{State, Store, StoreError, Verdict};
 use pool::verifier::{Role, Step, Verifier, WatchError};
 
 use crate::common::{Backend, Pool, coldkey, key, now, snapshot};
@@ -21,6 +21,8 @@ on_both_databases! {
     an_epoch_far_away_is_challenged_at_once,
     what_is_for_another_contract_is_not_published,
     what_was_struck_down_is_stood_on_by_nobody,
+    what_was_only_tried_is_taken_back_and_what_was_signed_is_not,
+    a_number_far_above_one_that_was_struck_down_is_no_leap,
     a_number_that_a_stranger_spent_is_left_out,
 }
 
@@ -48,6 +50,7 @@ async fn verifier(pool: &Pool, name: &str, chain: World, role: Role) -> Verifier
         downloader: Downloader::new().unwrap(),
         role,
         passed: AtomicU64::new(0),
+        newest_void: AtomicU64::new(0),
     }
 }
 
@@ -304,6 +307,71 @@ async fn what_was_struck_down_is_stood_on_by_nobody(backend: Backend) {
     assert_eq!(third.inputs.previous_sha256, Some(first.digest()));
     publish_all(&publisher).await;
     assert_eq!(watch(&verifier).await, [Step::Right(3)]);
+}
+
+async fn what_was_only_tried_is_taken_back_and_what_was_signed_is_not(backend: Backend) {
+    let pool = Pool::start(backend).await;
+    pool.map(&key(1), coldkey(1), now()).await;
+    let file = pool.build(1, snapshot(&[(1, 1)])).await.unwrap();
+    let call = Call::PublishEpoch {
+        epoch: 1,
+        root: file.root,
+        num_of_leaves: file.num_of_leaves,
+        total_rao: file.total_rao,
+        uri: format!("https://pool/{}", file.digest()),
+    };
+    let name = publish_name(1);
+    // As far as a publisher comes whose dry run the contract refuses, again and again.
+    pool.store.delivery(&name, &call).await.unwrap();
+    pool.store.thaw(1).await.unwrap();
+    let meanwhile = pool.store.delivery(&name, &call).await;
+    assert!(
+        matches!(meanwhile, Err(StoreError::State { epoch: 1, .. })),
+        "a publisher that read the epoch before goes no further: {meanwhile:?}"
+    );
+    pool.build(1, snapshot(&[(1, 1)])).await.unwrap();
+    let begun = pool.store.delivery(&name, &call).await.unwrap();
+    let signed = SignedCall {
+        hex: "0x00".to_owned(),
+        valid_until_block: 9,
+    };
+    assert!(
+        pool.store
+            .keep_signed(&name, begun.attempt, &signed)
+            .await
+            .unwrap()
+    );
+    let refused = pool.store.thaw(1).await.unwrap_err();
+    assert!(refused.to_string().contains("was signed"), "{refused}");
+}
+
+async fn a_number_far_above_one_that_was_struck_down_is_no_leap(backend: Backend) {
+    let pool = Pool::start(backend).await;
+    pool.map(&key(1), coldkey(1), now()).await;
+    let world = World::new(12);
+    let publisher = publisher(&pool, world.clone());
+    let verifier = verifier(&pool, "v", world.clone(), Role::Vetoer).await;
+    let first = pool.build(1, snapshot(&[(1, 1)])).await.unwrap();
+    publish_all(&publisher).await;
+    assert_eq!(watch(&verifier).await, [Step::Right(1)]);
+
+    // Whoever stole the gate's key spends a number as far away as is allowed.
+    let (mut other, uri) = forged(&pool, &first);
+    other.root = protocol::claims::MerkleHash::of(b"another");
+    world.publish(1_001, other, uri);
+    world.strike_down(1_001);
+    let mut next = crate::common::order(1_002, snapshot(&[(1, 1)]));
+    let refused = pool::build::build(&pool.store, &pool.blobs, &next).await;
+    assert!(
+        refused.unwrap_err().to_string().contains("--may-leap"),
+        "it is told how to go on"
+    );
+    next.may_leap = true;
+    pool::build::build(&pool.store, &pool.blobs, &next)
+        .await
+        .unwrap();
+    publish_all(&publisher).await;
+    assert_eq!(watch(&verifier).await, [Step::Right(1_002)]);
 }
 
 async fn a_number_that_a_stranger_spent_is_left_out(backend: Backend) {

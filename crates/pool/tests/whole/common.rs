@@ -105,6 +105,7 @@ pub(crate) fn order(epoch: u64, snapshot: Vec<u8>) -> Order {
         contract: CONTRACT,
         budget_rao: Rao(1_000_000_007),
         snapshot,
+        may_leap: false,
     }
 }
 

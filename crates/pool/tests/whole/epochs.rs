@@ -2,8 +2,9 @@
 
 use pool::Rao;
 use pool::build::BuildError;
-use pool::epoch::EpochFile;
+use pool::epoch::{EpochError, EpochFile, Given, Previous, Recipients, compute};
 use pool::verify::{VerifyError, history};
+use protocol::claims::RecipientUpdate;
 
 use crate::common::{Backend, CONTRACT, Pool, coldkey, key, now, order, snapshot};
 
@@ -37,6 +38,62 @@ async fn an_epoch_pays_cumulative_amounts_that_anyone_recomputes(backend: Backen
 
     let verified = history(&pool.blobs, &pool.file(2).await).unwrap();
     assert_eq!(verified, [second, first]);
+}
+
+#[test]
+fn no_epoch_takes_a_leaf_or_a_newer_mapping_away() {
+    let mappings = |of: &[(u8, u8, u64)]| {
+        let signed = |&(n, to, at): &(u8, u8, u64)| RecipientUpdate::sign(&key(n), coldkey(to), at);
+        Recipients::of(of.iter().map(signed)).to_bytes()
+    };
+    let budget = snapshot(&[(1, 1), (2, 1)]);
+    let given = |epoch, recipients: &[u8], previous: Option<Previous<'_>>| {
+        compute(&Given {
+            epoch,
+            contract: CONTRACT,
+            budget_rao: Rao(1_000),
+            snapshot: &budget,
+            recipients,
+            previous,
+        })
+    };
+    let (first, same) = (mappings(&[(1, 1, 50), (2, 2, 50)]), 50);
+    let file = given(1, &first, None).unwrap().to_bytes();
+    let after = |of: &[(u8, u8, u64)]| {
+        let previous = Previous {
+            file: &file,
+            recipients: &first,
+        };
+        given(2, &mappings(of), Some(previous))
+    };
+    after(&[(1, 1, same), (2, 9, 51)]).unwrap();
+    let dropped = after(&[(2, 2, same)]).unwrap_err();
+    assert!(
+        matches!(dropped, EpochError::Dropped { hotkey, previous: 1 } if hotkey == key(1).hotkey().address()),
+        "{dropped}"
+    );
+    let older = after(&[(1, 8, 49), (2, 2, same)]).unwrap_err();
+    assert!(
+        matches!(
+            older,
+            EpochError::OlderMapping {
+                signed_at: 49,
+                newer: 50,
+                ..
+            }
+        ),
+        "{older}"
+    );
+    let other = mappings(&[(1, 1, 1), (2, 2, 1)]);
+    let others = Previous {
+        file: &file,
+        recipients: &other,
+    };
+    let others = given(2, &first, Some(others)).unwrap_err();
+    assert!(
+        matches!(others, EpochError::PreviousRecipients(1)),
+        "{others}"
+    );
 }
 
 async fn a_forged_epoch_is_found_out_and_named(backend: Backend) {
@@ -112,4 +169,9 @@ async fn an_epoch_that_cannot_be_is_refused_and_freezes_nobody_out(backend: Back
     );
     pool.store.thaw(5).await.unwrap();
     assert_eq!(pool.store.epochs().await.unwrap(), []);
+    let mut far = order(1_001, snapshot(&[(1, 1)]));
+    far.may_leap = true;
+    pool::build::build(&pool.store, &pool.blobs, &far)
+        .await
+        .unwrap();
 }

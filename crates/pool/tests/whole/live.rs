@@ -113,6 +113,7 @@ impl Scene {
             downloader: Downloader::new().unwrap(),
             role,
             passed: AtomicU64::new(0),
+            newest_void: AtomicU64::new(0),
         }
     }
 
