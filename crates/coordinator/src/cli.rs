@@ -1,7 +1,7 @@
 //! `serve`, `audit`, `backup` and `openapi`.
 
 use std::collections::BTreeSet;
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -155,7 +155,11 @@ fn rate(text: &str) -> Result<f64, String> {
 
 pub(crate) fn run(cli: Cli) -> anyhow::Result<()> {
     if let Command::Openapi = cli.command {
-        println!("{}", routes::document().to_pretty_json()?);
+        writeln!(
+            std::io::stdout(),
+            "{}",
+            routes::document().to_pretty_json()?
+        )?;
         return Ok(());
     }
     let runtime = tokio::runtime::Runtime::new()?;
@@ -178,6 +182,7 @@ async fn serve(options: Serve) -> anyhow::Result<()> {
             tracing_subscriber::EnvFilter::try_from_default_env()
                 .unwrap_or_else(|_| "info,sqlx=warn".into()),
         )
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .init();
     let settings = settings(&options)?;

@@ -10,7 +10,10 @@ fn main() -> ExitCode {
     match cli::run(cli::Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("coordinator: {error:#}");
+            eprintln!(
+                "coordinator: {}",
+                protocol::text::with_causes(error.as_ref())
+            );
             ExitCode::FAILURE
         }
     }

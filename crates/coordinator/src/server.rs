@@ -43,7 +43,9 @@ impl Bounds {
     /// The bounds that go with these settings.
     pub fn of(settings: &Settings) -> Self {
         Self {
-            header_patience: settings.patience,
+            // A connection between two requests is waited for by the same clock: longer than
+            // the field's clients leave between two looks.
+            header_patience: settings.patience * 5,
             connections: settings.connections,
             of_one_address: if settings.trust_forwarded_for {
                 settings.connections

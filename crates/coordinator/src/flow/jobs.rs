@@ -5,6 +5,7 @@
 //! twice meets its own row, and nobody can post under another's id.
 
 use protocol::outcome::Control;
+use protocol::task::Redactor;
 use protocol::{Code, Fault, Outcome, ReplaySpec, Status, Task};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
@@ -142,19 +143,20 @@ pub async fn post(
             no_job(id)
         });
     }
+    let row = tasks::get(conn, &submission.task_id).await?;
+    let task = decide::task_of(&row)?;
+    let seen = without_secrets(seen, &task);
     let digest = cause.request_digest.clone().unwrap_or_default();
     if let Some(row) = existing
         .as_ref()
         .filter(|row| row.status != VerificationStatus::Leased)
-        && let Some(answer) = repeated(row, &seen, &digest)?
+        && let Some(answer) = repeated(row, &task, &seen, &digest)?
     {
         return Ok(answer);
     }
     if submission.status != SubmissionStatus::PendingVerification {
         return Err(decided());
     }
-    let row = tasks::get(conn, &submission.task_id).await?;
-    let task = decide::task_of(&row)?;
     check(conn, &task, &submission, hotkey, &seen).await?;
     if existing.is_none() {
         // Worked from the worklist, without a lease.
@@ -184,10 +186,22 @@ pub async fn post(
         .ok_or_else(|| no_job(id))
 }
 
-/// The row again, if this is what it already says; 409 if a decided row would
-/// be said otherwise. `None` lets a validator decide after its own error.
+/// `seen`, whose texts everybody may read, without what the task keeps private.
+fn without_secrets(seen: Observation, task: &Task) -> Observation {
+    let redactor = Redactor::of(task);
+    Observation {
+        notes: redactor.clean(&seen.notes),
+        replay_log: redactor.clean(&seen.replay_log),
+        ..seen
+    }
+}
+
+/// The row again, if this is what it already says, by the values of the task's own
+/// metrics; 409 if a decided row would be said otherwise. `None` lets a validator
+/// decide after its own error.
 fn repeated(
     row: &VerificationRow,
+    task: &Task,
     seen: &Observation,
     digest: &str,
 ) -> ApiResult<Option<VerificationRow>> {
@@ -197,9 +211,12 @@ fn repeated(
     if row.status == VerificationStatus::Error {
         return Ok(None);
     }
-    let same = row.status.as_str() == seen.status.to_string()
-        && row.observed_metrics == JsonText::of(&seen.observed_metrics);
-    if same {
+    let before: Metrics = row.observed_metrics.read();
+    let is_same = |name: &str| match (before.get(name), seen.observed_metrics.get(name)) {
+        (Some(before), Some(now)) => before.compare(now).is_eq(),
+        (before, now) => before.is_none() && now.is_none(),
+    };
+    if row.status.as_str() == seen.status.to_string() && task.metric_names().all(is_same) {
         return Ok(Some(row.clone()));
     }
     Err(ApiError::conflict(
@@ -248,7 +265,8 @@ pub fn metric_problems(task: &Task, metrics: &Metrics) -> ApiResult<()> {
     let mut found = Vec::new();
     for (name, range) in task.metric_names().zip(ranges) {
         let problem = match metrics.get(name) {
-            None => "is missing; an accepted result has every metric of the task".to_owned(),
+            None => "is missing, or no number; an accepted result has every metric of the task"
+                .to_owned(),
             Some(value) if !range.contains(value) => {
                 format!("{value} is outside the range that the task declares")
             }

@@ -138,6 +138,12 @@ pub async fn store(conn: &mut Conn, mut frozen: Frozen, cause: &Cause) -> ApiRes
             "the claim is not active any more",
         ));
     }
+    // Who was first decides ties and whose copy is whose: a clock that was set back must not
+    // make the later one the earlier.
+    if let Some(newest) = submissions::newest_of_task(conn, &row.task_id).await? {
+        row.created_at = row.created_at.max(newest.just_after());
+        row.updated_at = row.updated_at.max(row.created_at);
+    }
     // The miner's own earlier attempt, which ended in an error, is no original.
     row.duplicate_of = submissions::first_of_others(conn, row).await?;
     if !submissions::insert(conn, row, &frozen.content).await? {

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use protocol::task::FieldError;
+use protocol::text::compact;
 use protocol::{Decimal, Sha256Digest};
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
@@ -46,6 +47,11 @@ impl Fields {
     /// The names that were given and not read yet.
     pub fn names(&self) -> impl Iterator<Item = &String> {
         self.given.keys()
+    }
+
+    /// Whether a field was given, and not as `null`.
+    pub fn has(&self, name: &str) -> bool {
+        self.given.get(name).is_some_and(|raw| raw.get() != "null")
     }
 
     /// Notes a problem of a field.
@@ -131,6 +137,13 @@ impl Fields {
         text.replace('\0', "\u{fffd}")
     }
 
+    /// The same of a result, which must not be lost over its length either: a long
+    /// one keeps its start and its end.
+    pub fn log_of_result(&mut self, name: &str, max: usize) -> String {
+        let text = self.optional::<String>(name, "a text").unwrap_or_default();
+        compact(&text.replace('\0', "\u{fffd}"), max)
+    }
+
     /// A UUID, in its usual spelling afterwards.
     pub fn uuid(&mut self, name: &str) -> String {
         let text = self.text(name, 1, 64);
@@ -178,11 +191,23 @@ impl Fields {
     }
 
     /// Metrics by name: finite numbers with their digits.
-    pub fn metrics(&mut self, name: &str, required: bool) -> Metrics {
+    pub fn metrics(&mut self, name: &str) -> Metrics {
+        if !self.has(name) {
+            self.problem(name, "is missing");
+        }
+        self.metrics_among(name, |_| true)
+    }
+
+    /// The metrics among what was observed: a device's name or a `null` beside them
+    /// is no reason to lose a result.
+    pub fn observed_metrics(&mut self, name: &str) -> Metrics {
+        self.metrics_among(name, |value| {
+            value.starts_with(|first: char| first == '-' || first.is_ascii_digit())
+        })
+    }
+
+    fn metrics_among(&mut self, name: &str, is_metric: impl Fn(&str) -> bool) -> Metrics {
         let Some(raw) = self.raw(name) else {
-            if required {
-                self.problem(name, "is missing");
-            }
             return Metrics::new();
         };
         let Ok(given) = serde_json::from_str::<BTreeMap<String, Box<RawValue>>>(raw.get()) else {
@@ -195,6 +220,9 @@ impl Fields {
         }
         let mut metrics = Metrics::new();
         for (metric, value) in given {
+            if !is_metric(value.get()) {
+                continue;
+            }
             let field = format!("{name}.{}", metric.escape_debug());
             if metric.is_empty()
                 || metric.chars().count() > 120

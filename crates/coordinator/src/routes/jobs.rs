@@ -87,10 +87,11 @@ pub struct ResultRequest {
     /// `accepted`, `rejected` or `error`.
     #[schema(pattern = "^(accepted|rejected|error)$")]
     status: String,
+    /// What is no number is left out.
     observed_metrics: Option<std::collections::HashMap<String, f64>>,
-    #[schema(max_length = 20000)]
+    /// Of more than 20,000 characters, its start and its end are kept.
     notes: Option<String>,
-    #[schema(max_length = 4_000_000)]
+    /// Of more than 4,000,000 characters, its start and its end are kept.
     replay_log: Option<String>,
     /// A stable dotted code.
     outcome_code: Option<String>,
@@ -194,10 +195,11 @@ pub async fn scan(
     let mut list = Vec::new();
     let mut bytes = 0;
     for submission in verifications::worklist(&mut conn, &wanted, limit).await? {
-        bytes += submission.patch_bytes;
-        if !list.is_empty() && bytes > WORKLIST_BYTES {
-            break;
+        // What does not fit waits until it is the oldest; what comes after it need not.
+        if !list.is_empty() && bytes + submission.patch_bytes > WORKLIST_BYTES {
+            continue;
         }
+        bytes += submission.patch_bytes;
         list.push(job(&mut conn, submission, &signed.hotkey, None).await?);
     }
     Ok(Json(Worklist { jobs: list }))
@@ -268,12 +270,12 @@ pub fn read(mut fields: Fields, submission_id: Option<String>) -> ApiResult<Obse
         status: status.unwrap_or(Status::Error),
         outcome_code: fields.optional::<Code>("outcome_code", "a known outcome code"),
         fault: fields.optional::<Fault>("fault", "one of \"submission\", \"task\", \"validator\""),
-        observed_metrics: fields.metrics("observed_metrics", false),
+        observed_metrics: fields.observed_metrics("observed_metrics"),
         patched_tree: fields
             .optional::<TreeId>("patched_tree", "40 hex digits")
             .map(|tree| tree.to_string()),
-        notes: fields.log("notes", 20_000),
-        replay_log: fields.log("replay_log", 4_000_000),
+        notes: fields.log_of_result("notes", 20_000),
+        replay_log: fields.log_of_result("replay_log", 4_000_000),
         receipt: fields.raw("receipt").map(|raw| raw.get().to_owned()),
         spec_digest: fields.optional_digest("spec_digest"),
         image: fields.optional_text("image", 1, 400),

@@ -28,7 +28,7 @@ pub struct PeerRequest {
     status: Option<String>,
     /// Needed to accept.
     observed_metrics: Option<std::collections::HashMap<String, f64>>,
-    #[schema(max_length = 20000)]
+    /// Of more than 20,000 characters, its start and its end are kept.
     notes: Option<String>,
 }
 
@@ -57,8 +57,8 @@ pub async fn evaluate(
         task_id: String::new(),
         evaluator_hotkey: signed.hotkey.clone(),
         status,
-        observed_metrics: JsonText::of(&fields.metrics("observed_metrics", false)),
-        notes: fields.log("notes", 20_000),
+        observed_metrics: JsonText::of(&fields.observed_metrics("observed_metrics")),
+        notes: fields.log_of_result("notes", 20_000),
         created_at: cause.at,
     };
     let evaluation = fields.done(evaluation)?;

@@ -70,14 +70,31 @@ pub async fn policy(State(app): State<App>, _admin: Admin) -> ApiResult<Json<Pol
     Ok(Json(policy_in_force(&mut *app.store.read().await?).await?))
 }
 
-/// Put a new version of the reward policy in force.
+/// A policy to be put in force.
+#[derive(Debug, ToSchema)]
+#[expect(
+    dead_code,
+    reason = "describes the body; the fields are read one by one"
+)]
+pub struct PolicyRequest {
+    /// The version that it was made from; refused if that is not in force any more.
+    #[schema(minimum = 0)]
+    version: Option<i64>,
+    /// The document.
+    #[serde(flatten)]
+    policy: RewardPolicy,
+}
+
+/// Put a new version of the reward policy in force: what was read may be put back,
+/// changed.
 #[utoipa::path(put, path = "/api/v1/reward-policy", tag = "rewards", security(("admin_token" = [])),
-    request_body = RewardPolicy,
+    request_body = PolicyRequest,
     responses((status = 200, description = "The policy", body = PolicyView),
-        (status = 409, description = "Another version was put at the same moment", body = crate::routes::openapi::Problem)))]
+        (status = 409, description = "`version` is not the one in force, or another was put at the same moment", body = crate::routes::openapi::Problem)))]
 pub async fn put_policy(State(app): State<App>, admin: Admin) -> ApiResult<Json<PolicyView>> {
     let mut fields = admin.fields()?;
     let is_hotkey = |text: &str| text.parse::<protocol::ss58::Address>().is_ok();
+    let made_from = fields.optional_integer("version", 0, i64::MAX);
     let policy = RewardPolicy::read(&mut fields, is_hotkey);
     let policy = fields.done(policy)?;
     let document =
@@ -91,6 +108,10 @@ pub async fn put_policy(State(app): State<App>, admin: Admin) -> ApiResult<Json<
                 let version = policies::append(conn, &document, cause.at)
                     .await?
                     .ok_or_else(taken)?;
+                if let Some(old) = made_from.filter(|old| old.checked_add(1) != Some(version)) {
+                    let detail = format!("version {old} is not in force; {} is", version - 1);
+                    return Err(ApiError::conflict("policy_changed", detail));
+                }
                 let event = Event {
                     action: "policy.changed",
                     subject: "reward-policy",

@@ -100,7 +100,7 @@ fn read(mut fields: Fields, places: Places) -> ApiResult<Posted> {
             .optional_text("patch", 0, SUBMISSION)
             .unwrap_or_default(),
         summary: fields.prose("summary", 1, 20_000),
-        claimed_metrics: fields.metrics("claimed_metrics", true),
+        claimed_metrics: fields.metrics("claimed_metrics"),
         proposed_idea: fields
             .optional_text("proposed_idea", 0, 20_000)
             .filter(|idea| !idea.trim().is_empty()),

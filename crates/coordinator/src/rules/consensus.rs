@@ -100,9 +100,18 @@ pub fn decide(said: &[Said], terms: &Terms<'_>) -> Consensus {
 
     let agreeing = largest_agreement(&accepted, terms);
     if carries(agreeing.len()) {
+        // What makes others' submissions copies takes as many votes as the metrics: those
+        // who name no tree vouch for none.
+        let vouched: Vec<&String> = agreeing
+            .iter()
+            .filter_map(|(_, tree)| tree.as_ref())
+            .collect();
         return Consensus::Accepted {
             metrics: median(&agreeing),
-            tree: agreeing.iter().find_map(|(_, tree)| (*tree).clone()),
+            tree: vouched
+                .first()
+                .filter(|_| carries(vouched.len()))
+                .map(|tree| (*tree).clone()),
         };
     }
     if carries(rejected.len()) {
@@ -136,14 +145,24 @@ fn ended_by_faults(said: &[Said], quorum: usize) -> Option<Consensus> {
 
 type Observation<'a> = (&'a Metrics, &'a Option<String>);
 
-/// The largest set of observations that agree with one of them.
+/// The largest set of observations whose metrics agree with those of one of them, and
+/// of which no two name different trees.
 fn largest_agreement<'a>(accepted: &[Observation<'a>], terms: &Terms<'_>) -> Vec<Observation<'a>> {
     let around = |pivot: &Observation<'a>| -> Vec<Observation<'a>> {
-        accepted
+        let mut near: Vec<Observation<'a>> = accepted
             .iter()
             .filter(|other| agree(pivot, other, terms))
             .copied()
-            .collect()
+            .collect();
+        // Who names no tree agrees with each of those who do, and must not join them.
+        let trees: Vec<_> = near
+            .iter()
+            .map(|(_, tree)| *tree)
+            .filter(|tree| tree.is_some())
+            .collect();
+        let tree = most_frequent(&trees);
+        near.retain(|(_, other)| other.is_none() || **other == tree);
+        near
     };
     accepted
         .iter()
@@ -166,10 +185,11 @@ fn agree(one: &Observation<'_>, other: &Observation<'_>, terms: &Terms<'_>) -> b
 }
 
 fn close(a: &Decimal, b: &Decimal, tolerance: Option<&Decimal>) -> bool {
-    let (x, y) = (a.value(), b.value());
     match tolerance.map(Decimal::value) {
-        Some(relative) if relative > 0.0 => (x - y).abs() <= relative * x.abs(),
-        _ => a == b || x.total_cmp(&y).is_eq(),
+        Some(relative) if relative > 0.0 => {
+            (a.value() - b.value()).abs() <= relative * a.value().abs()
+        }
+        _ => a.compare(b).is_eq(),
     }
 }
 
@@ -320,6 +340,38 @@ mod tests {
         assert_eq!(
             with_quorum(2, &[seen("a"), seen("b")]),
             Consensus::Disagreement
+        );
+    }
+
+    #[test]
+    fn a_tree_takes_as_many_votes_as_the_metrics() {
+        let seen = |tree: Option<&str>| Said::Accepted {
+            metrics: Metrics::from([("score".to_owned(), "1".parse().unwrap())]),
+            tree: tree.map(str::to_owned),
+        };
+        let (a, b, none) = (seen(Some("a")), seen(Some("b")), seen(None));
+        let tree = |quorum, said: &[Said]| match with_quorum(quorum, said) {
+            Consensus::Accepted { tree, .. } => Ok(tree),
+            other => Err(other),
+        };
+        let named = Ok(Some("a".to_owned()));
+        assert_eq!(tree(1, &[a.clone()]), named);
+        assert_eq!(tree(2, &[none.clone(), a.clone()]), Ok(None));
+        assert_eq!(tree(2, &[a.clone(), none.clone(), a.clone()]), named);
+        assert_eq!(tree(2, &[b.clone(), a.clone(), a.clone()]), named);
+        assert_eq!(
+            tree(3, &[a, none, b]),
+            Err(Consensus::Disagreement),
+            "who names no tree is no bridge between those who name different ones"
+        );
+    }
+
+    #[test]
+    fn zero_is_zero_with_either_sign() {
+        assert_eq!(median_score(with_quorum(2, &[saw("0"), saw("-0.0")])), "0");
+        assert_eq!(
+            median_score(with_quorum(2, &[saw("1e2"), saw("100")])),
+            "1e2"
         );
     }
 

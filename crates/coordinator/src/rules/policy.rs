@@ -104,6 +104,9 @@ impl RewardPolicy {
                 slug: inner.text("slug", 3, 120),
                 weight: read_weight(inner, "weight"),
             };
+            if read.weight.value() > 0.0 && millionths(&read.weight) == 0 {
+                inner.problem("weight", "is below a millionth, and would count as 0");
+            }
             inner.refuse_others();
             read
         });
@@ -174,14 +177,6 @@ fn read_weights(fields: &mut Fields, is_hotkey: &impl Fn(&str) -> bool) -> Valid
 fn target_problems(fields: &mut Fields, targets: &[Target]) {
     if targets.is_empty() {
         fields.problem("targets", "is empty; mode \"targets\" needs one");
-    } else if targets.iter().all(|one| one.weight.value() == 0.0) {
-        fields.problem("targets", "has no weight above 0");
-    }
-    for (index, one) in targets.iter().enumerate() {
-        let same = |other: &&Target| one.uid == other.uid && one.hotkey == other.hotkey;
-        if targets[..index].iter().any(|other| same(&other)) {
-            fields.problem(&format!("targets[{index}]"), "is given twice");
-        }
     }
 }
 
@@ -197,6 +192,10 @@ fn read_target(fields: &mut Fields, is_hotkey: &impl Fn(&str) -> bool) -> Target
         fields.problem("uid", "exactly one of uid and hotkey is needed");
     }
     let weight = read_weight(fields, "weight");
+    // A weight setter refuses the whole policy over such a one.
+    if fields.is_sound() && !(weight.value() > 0.0 && weight.value().is_normal()) {
+        fields.problem("weight", "is not above 0; leave the target out");
+    }
     fields.refuse_others();
     Target {
         uid,
@@ -227,6 +226,49 @@ fn read_weight(fields: &mut Fields, name: &str) -> Decimal {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn wrong(document: &str) -> Vec<String> {
+        let mut fields = Fields::of(document).unwrap();
+        let policy = RewardPolicy::read(&mut fields, |_| true);
+        match fields.done(policy) {
+            Ok(_) => Vec::new(),
+            Err(crate::error::ApiError::Fields(found)) => {
+                found.into_iter().map(|one| one.field).collect()
+            }
+            Err(other) => panic!("{other}"),
+        }
+    }
+
+    #[test]
+    fn no_policy_comes_into_force_that_every_weight_setter_would_refuse() {
+        for weight in ["0", "-0.0", "1e-320", "-1", "\"1\""] {
+            let document = format!(
+                r#"{{"validator_weights": {{"mode": "targets", "targets": [
+                    {{"uid": 0, "weight": 1}}, {{"uid": 1, "weight": {weight}}}]}}}}"#
+            );
+            assert_eq!(
+                wrong(&document),
+                ["validator_weights.targets[1].weight"],
+                "{weight}"
+            );
+        }
+        // Shares of one place are added, as they are by the chain's other tools.
+        let twice = r#"{"validator_weights": {"mode": "targets", "targets": [
+            {"uid": 0, "weight": 0.5}, {"uid": 0, "weight": 0.5}]}}"#;
+        assert_eq!(wrong(twice), [""; 0]);
+    }
+
+    #[test]
+    fn a_competition_is_worth_nothing_only_if_that_is_said() {
+        let document = |weight: &str| {
+            format!(
+                r#"{{"validator_weights": {{"mode": "local"}},
+                    "competitions": [{{"slug": "sort", "weight": {weight}}}]}}"#
+            )
+        };
+        assert_eq!(wrong(&document("1e-7")), ["competitions[0].weight"]);
+        assert_eq!(wrong(&document("0")), [""; 0]);
+    }
 
     #[test]
     fn the_default_is_ninety_to_ten() {

@@ -47,7 +47,7 @@ pub struct Posted {
 pub fn read(mut fields: Fields, places: Places) -> ApiResult<Posted> {
     let quorum = fields.optional_integer("quorum", 1, 32).unwrap_or(1);
     for (name, _) in TEMPLATE {
-        if !fields.names().any(|given| given == name) {
+        if !fields.has(name) {
             fields.problem(name, "is missing");
         }
     }

@@ -123,6 +123,15 @@ pub async fn forget_standing(conn: &mut Conn, task_id: &str, hotkey: &str) -> Ap
     Ok(())
 }
 
+/// Of a submission that is no copy of an accepted one. What was marked when it arrived,
+/// and its first one never counted, is paid as itself.
+macro_rules! no_copy {
+    () => {
+        "NOT EXISTS (SELECT 1 FROM submissions first WHERE first.id = submissions.duplicate_of \
+         AND first.status = 'accepted')"
+    };
+}
+
 /// A miner's accepted submissions of a task that are nobody's copy, oldest first.
 pub async fn originals_of(
     conn: &mut Conn,
@@ -133,7 +142,9 @@ pub async fn originals_of(
         "SELECT ",
         submission_columns!(),
         " FROM submissions WHERE task_id = $1 AND miner_hotkey = $2 AND status = 'accepted' \
-         AND duplicate_of IS NULL ORDER BY created_at, id"
+         AND ",
+        no_copy!(),
+        " ORDER BY created_at, id"
     ))
     .bind(task_id.to_owned())
     .bind(hotkey.to_owned())
@@ -147,7 +158,9 @@ pub async fn originals(conn: &mut Conn, task_id: &str) -> ApiResult<Vec<Submissi
         "SELECT ",
         submission_columns!(),
         " FROM submissions WHERE task_id = $1 AND status = 'accepted' \
-         AND duplicate_of IS NULL ORDER BY created_at, id"
+         AND ",
+        no_copy!(),
+        " ORDER BY created_at, id"
     ))
     .bind(task_id.to_owned())
     .fetch_all(conn)

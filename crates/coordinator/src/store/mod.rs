@@ -25,9 +25,10 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use protocol::text::without_credentials;
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::migrate::Migrator;
-use sqlx::{AnyConnection, AnyPool, ConnectOptions};
+use sqlx::{AnyConnection, AnyPool, ConnectOptions, Connection as _};
 
 use crate::error::{ApiError, ApiResult};
 use writer::Writer;
@@ -61,11 +62,60 @@ pub enum OpenError {
     #[error("{0:?} is no database; write sqlite://FILE or postgres://…")]
     UnknownScheme(String),
     /// It could not be reached.
-    #[error("cannot open the database: {0}")]
-    Connect(#[from] sqlx::Error),
+    #[error("cannot open the database {place}: {source}")]
+    Connect {
+        /// Which one.
+        place: String,
+        /// Why not.
+        source: sqlx::Error,
+    },
     /// Its schema could not be brought up to date.
-    #[error("cannot migrate the database: {0}")]
-    Migrate(#[from] sqlx::migrate::MigrateError),
+    #[error("cannot migrate the database {place}; is it this program's? {source}")]
+    Migrate {
+        /// Which one.
+        place: String,
+        /// Why not.
+        source: sqlx::migrate::MigrateError,
+    },
+}
+
+/// The same, before it is known of which database.
+enum Trouble {
+    Connect(sqlx::Error),
+    Migrate(sqlx::migrate::MigrateError),
+}
+
+impl From<sqlx::Error> for Trouble {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Connect(error)
+    }
+}
+
+impl From<sqlx::migrate::MigrateError> for Trouble {
+    fn from(error: sqlx::migrate::MigrateError) -> Self {
+        Self::Migrate(error)
+    }
+}
+
+/// Why nothing came of a pool's attempts, which it tells of no further than that they
+/// took too long.
+async fn cause(options: &AnyConnectOptions, error: sqlx::Error) -> sqlx::Error {
+    match error {
+        sqlx::Error::PoolTimedOut => match AnyConnection::connect_with(options).await {
+            Err(cause) => cause,
+            Ok(_) => sqlx::Error::PoolTimedOut,
+        },
+        error => error,
+    }
+}
+
+/// Whether a file is a database, before a pool tries that again and again.
+async fn look_at_file(options: &AnyConnectOptions) -> Result<(), sqlx::Error> {
+    let mut connection = AnyConnection::connect_with(options).await?;
+    sqlx::query("SELECT COUNT(*) FROM sqlite_master")
+        .fetch_one(&mut connection)
+        .await?;
+    connection.close().await
 }
 
 /// An open database.
@@ -99,16 +149,26 @@ impl Store {
     async fn open_with(url: &str, file_mode: &str) -> Result<Self, OpenError> {
         sqlx::any::install_default_drivers();
         let dialect = dialect_of(url)?;
-        let options = AnyConnectOptions::from_str(&complete(url, dialect, file_mode))?
+        let place = without_credentials(url);
+        let options = AnyConnectOptions::from_str(&complete(url, dialect, file_mode))
+            .map_err(|source| OpenError::Connect {
+                place: place.clone(),
+                source,
+            })?
             .log_slow_statements(tracing::log::LevelFilter::Warn, Duration::from_secs(2))
             .log_statements(tracing::log::LevelFilter::Trace);
-        match dialect {
+        let opened = match dialect {
             Dialect::Sqlite => Self::open_sqlite(options).await,
             Dialect::Postgres => Self::open_postgres(options).await,
-        }
+        };
+        opened.map_err(|trouble| match trouble {
+            Trouble::Connect(source) => OpenError::Connect { place, source },
+            Trouble::Migrate(source) => OpenError::Migrate { place, source },
+        })
     }
 
-    async fn open_sqlite(options: AnyConnectOptions) -> Result<Self, OpenError> {
+    async fn open_sqlite(options: AnyConnectOptions) -> Result<Self, Trouble> {
+        look_at_file(&options).await?;
         let writer = sqlite_pool(1).connect_with(options.clone()).await?;
         SQLITE_MIGRATIONS.run(&writer).await?;
         Ok(Self {
@@ -118,12 +178,16 @@ impl Store {
         })
     }
 
-    async fn open_postgres(options: AnyConnectOptions) -> Result<Self, OpenError> {
-        let pool = AnyPoolOptions::new()
+    async fn open_postgres(options: AnyConnectOptions) -> Result<Self, Trouble> {
+        let opened = AnyPoolOptions::new()
             .max_connections(16)
             .acquire_timeout(ACQUIRE_TIMEOUT)
-            .connect_with(options)
-            .await?;
+            .connect_with(options.clone())
+            .await;
+        let pool = match opened {
+            Ok(pool) => pool,
+            Err(error) => return Err(cause(&options, error).await.into()),
+        };
         // The migrator holds an advisory lock, so that processes which start
         // together do not both create the tables.
         POSTGRES_MIGRATIONS.run(&pool).await?;

@@ -55,6 +55,16 @@ pub async fn insert(conn: &mut Conn, row: &SubmissionRow, content: &Content) -> 
     Ok(done.rows_affected() == 1)
 }
 
+/// When the newest submission of a task arrived.
+pub async fn newest_of_task(conn: &mut Conn, task_id: &str) -> ApiResult<Option<Timestamp>> {
+    Ok(
+        sqlx::query_scalar("SELECT MAX(created_at) FROM submissions WHERE task_id = $1")
+            .bind(task_id.to_owned())
+            .fetch_one(conn)
+            .await?,
+    )
+}
+
 /// One submission; 404 if there is none.
 pub async fn get(conn: &mut Conn, id: &str) -> ApiResult<SubmissionRow> {
     find(conn, id)

@@ -263,6 +263,42 @@ async fn who_a_copy_had_displaced_is_best_again_when_the_original_is_no_better(b
     assert_eq!(best["frontier"].as_array().unwrap().len(), 1);
 }
 
+async fn who_sent_the_same_as_a_rejected_one_is_nobodys_copy(backend: Backend) {
+    let server = Server::start(backend).await;
+    let task = server.task(|_| {}).await;
+    let (shared, stolen) = (crate::common::patch(), crate::common::patch());
+    let submit = async |miner: u8, patch: &str| {
+        server
+            .submit(&key(miner), &task, |body| body["patch"] = json!(patch))
+            .await
+    };
+    let rejected = submit(1, &shared).await;
+    let refused = json!({"status": "rejected", "outcome_code": "benchmark.failed"});
+    server
+        .judge(&validator(0), &rejected, &refused)
+        .await
+        .expect(200);
+    let same = submit(2, &shared).await;
+    assert_eq!(same["duplicate_of"], rejected["id"]);
+    server.accept(&validator(0), &same, 0.5).await;
+    let original = submit(3, &stolen).await;
+    let copy = submit(4, &stolen).await;
+    server.accept(&validator(0), &copy, 0.9).await;
+    server.accept(&validator(0), &original, 0.4).await;
+    let best = server
+        .get(&format!("/api/v1/tasks/{}/best", id(&task)))
+        .await
+        .expect(200);
+    assert_eq!(
+        best["best"]["id"], same["id"],
+        "0.5 beats 0.4, and nobody else counts"
+    );
+    let snapshot = server.get("/api/v1/reward-snapshot").await.expect(200);
+    let paid: Vec<_> = snapshot["eligible_miners"].as_array().unwrap().to_vec();
+    assert_eq!(paid.len(), 1);
+    assert_eq!(paid[0]["hotkey"], key(2).hotkey().to_string());
+}
+
 async fn an_idea_earns_nothing_by_a_copy_that_was_replayed_first(backend: Backend) {
     let server = Server::start(backend).await;
     let task = server
@@ -307,4 +343,5 @@ on_both_databases! {
     direct_verification_is_off_unless_configured,
     copies_are_settled_by_the_patched_tree,
     who_a_copy_had_displaced_is_best_again_when_the_original_is_no_better,
+    who_sent_the_same_as_a_rejected_one_is_nobodys_copy,
 }

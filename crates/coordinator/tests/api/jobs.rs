@@ -398,6 +398,85 @@ async fn wrong_results_are_refused(backend: Backend) {
     post(right).await.expect(200);
 }
 
+async fn what_decides_nothing_costs_no_result(backend: Backend) {
+    let server = Server::start(backend).await;
+    let task = server.task(|_| {}).await;
+    server.submit(&key(1), &task, |_| {}).await;
+    let job = server
+        .post(&validator(0), CLAIM, &json!({}))
+        .await
+        .expect(200);
+    let post = async |metrics: Value| {
+        let body = json!({"status": "accepted", "observed_metrics": metrics,
+            "notes": "n".repeat(30_000), "replay_log": "ran"});
+        server.post_result(&validator(0), &job, &body).await
+    };
+    let row = post(json!({"score": 1.5, "device": "cpu", "loss": null, "took": 3.25}))
+        .await
+        .expect(200);
+    assert_eq!(row["observed_metrics"], json!({"score": 1.5, "took": 3.25}));
+    let notes = row["notes"].as_str().unwrap();
+    assert!(notes.contains("characters left out") && notes.chars().count() <= 20_000);
+    // The same by value, and replayed anew: harmless.
+    let again = post(json!({"score": 1.50, "took": 4})).await.expect(200);
+    assert_eq!(again["observed_metrics"], row["observed_metrics"]);
+    post(json!({"score": 1.6}))
+        .await
+        .refused(409, "result_differs");
+}
+
+async fn what_is_private_is_taken_out_of_what_a_validator_writes(backend: Backend) {
+    let server = Server::start(backend).await;
+    let task = server
+        .task(|task| task["validator_benchmark_env"] = json!({"TOKEN": "tokenvalue9"}))
+        .await;
+    let submission = server.submit(&key(1), &task, |_| {}).await;
+    let mut result = accepted(1.0);
+    result["notes"] = json!("saw tokenvalue9");
+    server
+        .judge(&validator(0), &submission, &result)
+        .await
+        .expect(200);
+    let rows = server
+        .get(&format!(
+            "/api/v1/verifications?submission_id={}",
+            id(&submission)
+        ))
+        .await
+        .expect(200);
+    assert_eq!(rows[0]["notes"], "saw [private]");
+}
+
+async fn a_patch_too_large_for_a_worklist_hides_nothing_behind_it(backend: Backend) {
+    let server = Server::start(backend).await;
+    let task = server
+        .task(|task| task["max_patch_bytes"] = json!(32 << 20))
+        .await;
+    let first = server.submit(&key(1), &task, |_| {}).await;
+    let large = server
+        .submit(&key(2), &task, |body| {
+            let mut patch = crate::common::patch();
+            patch = patch.replace("@@ -1 +1 @@", "@@ -1 +1,2 @@");
+            patch.push_str(&format!("+{}\n", "x".repeat(17 << 20)));
+            body["patch"] = json!(patch);
+        })
+        .await;
+    let last = server.submit(&key(3), &task, |_| {}).await;
+    let list = async || {
+        let jobs = server
+            .post(&validator(0), SCAN, &json!({}))
+            .await
+            .expect(200);
+        let jobs = jobs["jobs"].as_array().unwrap().clone();
+        jobs.into_iter()
+            .map(|job| job["submission_id"].clone())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(list().await, [first["id"].clone(), last["id"].clone()]);
+    server.accept(&validator(0), &first, 1.0).await;
+    assert_eq!(list().await[0], large["id"], "its turn comes");
+}
+
 async fn a_spec_digest_may_have_the_image_that_the_host_resolved(backend: Backend) {
     let server = Server::start(backend).await;
     let task = server.task(|_| {}).await;
@@ -431,5 +510,8 @@ on_both_databases! {
     a_result_posted_twice_is_one_row_and_another_is_refused,
     a_result_for_anothers_job_is_refused,
     wrong_results_are_refused,
+    what_decides_nothing_costs_no_result,
+    what_is_private_is_taken_out_of_what_a_validator_writes,
+    a_patch_too_large_for_a_worklist_hides_nothing_behind_it,
     a_spec_digest_may_have_the_image_that_the_host_resolved,
 }

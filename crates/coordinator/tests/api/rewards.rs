@@ -41,6 +41,19 @@ async fn a_policy_is_versioned_and_weights_divide(backend: Backend) {
         server.admin(Method::PUT, POLICY, &policy).await.expect(200)["version"],
         2
     );
+    // What was read can be put back, and not over what somebody else put meanwhile.
+    let read = server
+        .admin(Method::GET, POLICY, &Value::Null)
+        .await
+        .expect(200);
+    assert_eq!(
+        server.admin(Method::PUT, POLICY, &read).await.expect(200)["version"],
+        3
+    );
+    server
+        .admin(Method::PUT, POLICY, &read)
+        .await
+        .refused(409, "policy_changed");
     let snapshot = server.get("/api/v1/reward-snapshot").await.expect(200);
     assert_eq!(
         snapshot["reward_policy"]["validator_weights"]["mode"],
@@ -79,7 +92,7 @@ async fn bad_policies_are_refused_with_the_field_named(backend: Backend) {
         (targets(json!([])), "validator_weights.targets"),
         (
             targets(json!([{"uid": 0, "weight": 0}])),
-            "validator_weights.targets",
+            "validator_weights.targets[0].weight",
         ),
         (
             targets(json!([{"uid": 0, "weight": "1"}])),
@@ -114,10 +127,6 @@ async fn bad_policies_are_refused_with_the_field_named(backend: Backend) {
             "validator_weights.targets[0].hotkey",
         ),
         (
-            targets(json!([{"uid": 0, "weight": 1}, {"uid": 0, "weight": 2}])),
-            "validator_weights.targets[1]",
-        ),
-        (
             json!({"validator_weights": local, "competitions": {}}),
             "competitions",
         ),
@@ -129,7 +138,11 @@ async fn bad_policies_are_refused_with_the_field_named(backend: Backend) {
             json!({"validator_weights": local, "idea_share": 1.1}),
             "idea_share",
         ),
-        (json!({"validator_weights": local, "version": 3}), "version"),
+        (
+            json!({"validator_weights": local, "version": -1}),
+            "version",
+        ),
+        (json!({"validator_weights": local, "colour": 3}), "colour"),
     ] {
         server
             .admin(Method::PUT, POLICY, &policy)

@@ -251,6 +251,16 @@ async fn equal_content_is_refused_from_one_hotkey_and_marked_from_another(backen
     );
 }
 
+async fn a_clock_that_is_set_back_makes_no_later_submission_the_earlier(backend: Backend) {
+    let server = Server::start(backend).await;
+    let task = server.task(|_| {}).await;
+    let first = server.submit(&key(1), &task, |_| {}).await;
+    server.app.clock.advance_seconds(-100);
+    let second = server.submit(&key(2), &task, |_| {}).await;
+    let at = |one: &Value| one["created_at"].as_str().unwrap().to_owned();
+    assert!(at(&first) < at(&second), "{} {}", at(&first), at(&second));
+}
+
 async fn hostile_text_is_stored_as_text(backend: Backend) {
     let server = Server::start(backend).await;
     let task = server.task(|_| {}).await;
@@ -361,6 +371,7 @@ on_both_databases! {
     foreign_and_used_claims_are_refused,
     two_submissions_that_race_for_a_claim_are_one,
     equal_content_is_refused_from_one_hotkey_and_marked_from_another,
+    a_clock_that_is_set_back_makes_no_later_submission_the_earlier,
     hostile_text_is_stored_as_text,
     the_dashboard_shows_tasks_plots_and_life_lines,
 }

@@ -57,6 +57,27 @@ async fn an_omitted_competition_mode_is_centerless(backend: Backend) {
     assert_eq!(task["competition_mode"], "centerless");
 }
 
+async fn a_required_field_that_is_null_is_missing(backend: Backend) {
+    let server = Server::start(backend).await;
+    for field in [
+        "slug",
+        "title",
+        "repository",
+        "benchmark_command",
+        "allowed_patch_paths",
+        "metric_name",
+        "metric_direction",
+        "time_budget_seconds",
+    ] {
+        let mut task = crate::common::task_json();
+        task[field] = Value::Null;
+        server
+            .admin_post("/api/v1/tasks", &task)
+            .await
+            .names_fields(&[field]);
+    }
+}
+
 async fn all_wrong_fields_are_named_at_once(backend: Backend) {
     let server = Server::start(backend).await;
     let bad = json!({"slug": "a", "title": 5, "brief": "b".repeat(20_001), "repository": "ftp://x/y",
@@ -337,6 +358,7 @@ on_both_databases! {
     a_task_is_created_and_served_with_the_wires_fields,
     an_omitted_competition_mode_is_centerless,
     all_wrong_fields_are_named_at_once,
+    a_required_field_that_is_null_is_missing,
     a_slug_is_taken_once,
     a_branch_is_resolved_to_its_commit_once,
     local_repositories_need_the_operators_leave,
