@@ -12,6 +12,8 @@ const BLOCK_SECONDS: u64 = 12;
 /// Blocks after the reveal at which the chain has surely heard of the beacon's
 /// round: the offset that the field's own client uses.
 const INGEST_BLOCKS: u64 = 3;
+/// The version of sealed weights that [`seal`] makes.
+const SEALED_AS: u16 = 4;
 
 impl At {
     /// The call with which `hotkey` sets `vector`, by the rules of the subnet at this
@@ -37,6 +39,16 @@ impl At {
                 netuid,
                 vector: vector.clone(),
                 version_key,
+            });
+        }
+        if rules.commit_reveal_version != SEALED_AS {
+            // The chain would take it, and could never open it.
+            return Err(ChainError::Encode {
+                call: "commit_timelocked_weights",
+                problem: format!(
+                    "the chain wants weights sealed as version {}, and this program seals version {SEALED_AS}",
+                    rules.commit_reveal_version
+                ),
             });
         }
         let schedule = self.epoch_schedule(netuid).await?;

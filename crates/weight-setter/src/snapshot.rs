@@ -11,8 +11,8 @@ use url::Url;
 
 use crate::policy::{Policy, PolicyError};
 
-/// The largest snapshot that is read.
-const MAX_BYTES: usize = 16 << 20;
+/// The largest snapshot that is read: it has every miner's best of every task.
+const MAX_BYTES: usize = 128 << 20;
 /// A snapshot from further in the future than this was made by a wrong clock.
 const CLOCK_SKEW: time::Duration = time::Duration::minutes(10);
 

@@ -509,7 +509,7 @@ async fn a_snapshot_that_two_readers_could_read_differently_or_that_is_old_is_re
         );
         assert!(round.node.with(|state| state.requests.is_empty()));
     }
-    std::fs::write(&round.file, vec![b' '; (16 << 20) + 1]).unwrap();
+    std::fs::write(&round.file, vec![b' '; (128 << 20) + 1]).unwrap();
     let error = round.refused().await.to_string();
     assert!(error.contains("more than"), "{error}");
     std::fs::remove_file(&round.file).unwrap();
