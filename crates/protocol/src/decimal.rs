@@ -8,9 +8,11 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-/// More characters than any double needs to be exact; a number is no place to
-/// carry data in.
-const MAX_DIGITS: usize = 128;
+/// As many characters as the largest double has, and some; a number is no place
+/// to carry data in.
+const MAX_DIGITS: usize = 400;
+/// Longer texts are not even looked at.
+const MAX_READ: usize = 4096;
 
 /// A finite number in JSON's grammar that keeps its text.
 ///
@@ -28,6 +30,9 @@ pub enum DecimalError {
     /// Beyond the range of a double.
     #[error("{0} is too large for a double")]
     NotFinite(String),
+    /// A number, perhaps, with more digits than any has use for.
+    #[error("{0}… has more than 400 digits")]
+    TooLong(String),
 }
 
 impl Decimal {
@@ -68,20 +73,26 @@ impl FromStr for Decimal {
     type Err = DecimalError;
 
     fn from_str(text: &str) -> Result<Self, DecimalError> {
-        let refuse = || DecimalError::NotANumber(text.chars().take(80).collect());
-        if text.len() > MAX_DIGITS {
+        let beginning = || text.chars().take(80).collect();
+        let refuse = || DecimalError::NotANumber(beginning());
+        if !text.starts_with(|c: char| c == '-' || c.is_ascii_digit()) {
             return Err(refuse());
+        }
+        if text.len() > MAX_READ {
+            return Err(DecimalError::TooLong(beginning()));
         }
         let raw: &RawValue = serde_json::from_str(text).map_err(|_| refuse())?;
         let digits = raw.get();
-        if digits.len() != text.len()
-            || !digits.starts_with(|c: char| c == '-' || c.is_ascii_digit())
-        {
+        if digits.len() != text.len() {
             return Err(refuse());
         }
         let value: f64 = digits.parse().map_err(|_| refuse())?;
         if !value.is_finite() {
-            return Err(DecimalError::NotFinite(text.chars().take(80).collect()));
+            return Err(DecimalError::NotFinite(beginning()));
+        }
+        // Last, so that what is no finite number is called that.
+        if text.len() > MAX_DIGITS {
+            return Err(DecimalError::TooLong(beginning()));
         }
         Ok(Self(text.to_owned()))
     }
@@ -187,11 +198,31 @@ mod tests {
 
     #[test]
     fn a_number_is_no_place_to_carry_data_in() {
-        let long = format!("0.{}", "0".repeat(MAX_DIGITS));
-        assert!(matches!(
-            long.parse::<Decimal>(),
-            Err(DecimalError::NotANumber(_))
-        ));
+        let longest = format!("0.{}", "1".repeat(MAX_DIGITS - 2));
+        assert_eq!(longest.parse::<Decimal>().unwrap().as_str(), longest);
+        for long in [
+            format!("{longest}1"),
+            "0.".to_owned() + &"0".repeat(1 << 20),
+        ] {
+            let error = long.parse::<Decimal>().unwrap_err();
+            assert!(matches!(error, DecimalError::TooLong(_)), "{error}");
+            let text = error.to_string();
+            assert!(text.ends_with("has more than 400 digits") && text.len() < 200);
+        }
+    }
+
+    #[test]
+    fn a_long_integer_is_finite_up_to_the_range_of_a_double_and_not_beyond() {
+        for digits in [129, 200, 308] {
+            let text = "9".repeat(digits);
+            assert_eq!(text.parse::<Decimal>().unwrap().as_str(), text);
+        }
+        for digits in [309, 310, 400, 500] {
+            let error = "9".repeat(digits).parse::<Decimal>().unwrap_err();
+            assert!(matches!(error, DecimalError::NotFinite(_)), "{error}");
+        }
+        let letters = "x".repeat(300).parse::<Decimal>().unwrap_err();
+        assert!(matches!(letters, DecimalError::NotANumber(_)), "{letters}");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use protocol::decimal::DecimalError;
 use protocol::task::FieldError;
 use protocol::text::compact;
 use protocol::{Decimal, Sha256Digest};
@@ -232,10 +233,10 @@ impl Fields {
                 continue;
             }
             match value.get().parse::<Decimal>() {
-                Ok(number) if number.as_str().len() <= 400 => {
+                Ok(number) => {
                     metrics.insert(metric, number);
                 }
-                Ok(_) => self.problem(&field, "has more than 400 digits"),
+                Err(DecimalError::TooLong(_)) => self.problem(&field, "has more than 400 digits"),
                 Err(_) => self.problem(&field, "is not a finite number"),
             }
         }

@@ -355,7 +355,7 @@ mod tests {
             other => Err(other),
         };
         let named = Ok(Some("a".to_owned()));
-        assert_eq!(tree(1, &[a.clone()]), named);
+        assert_eq!(tree(1, std::slice::from_ref(&a)), named);
         assert_eq!(tree(2, &[none.clone(), a.clone()]), Ok(None));
         assert_eq!(tree(2, &[a.clone(), none.clone(), a.clone()]), named);
         assert_eq!(tree(2, &[b.clone(), a.clone(), a.clone()]), named);

@@ -294,7 +294,7 @@ async fn who_sent_the_same_as_a_rejected_one_is_nobodys_copy(backend: Backend) {
         "0.5 beats 0.4, and nobody else counts"
     );
     let snapshot = server.get("/api/v1/reward-snapshot").await.expect(200);
-    let paid: Vec<_> = snapshot["eligible_miners"].as_array().unwrap().to_vec();
+    let paid: Vec<_> = snapshot["eligible_miners"].as_array().unwrap().clone();
     assert_eq!(paid.len(), 1);
     assert_eq!(paid[0]["hotkey"], key(2).hotkey().to_string());
 }

@@ -457,7 +457,9 @@ async fn a_patch_too_large_for_a_worklist_hides_nothing_behind_it(backend: Backe
         .submit(&key(2), &task, |body| {
             let mut patch = crate::common::patch();
             patch = patch.replace("@@ -1 +1 @@", "@@ -1 +1,2 @@");
-            patch.push_str(&format!("+{}\n", "x".repeat(17 << 20)));
+            patch += "+";
+            patch += &"x".repeat(17 << 20);
+            patch += "\n";
             body["patch"] = json!(patch);
         })
         .await;

@@ -22,6 +22,9 @@ pub enum ResultError {
     /// A string, a bool, an array or an object.
     #[error("metric {0:?} is not a JSON number")]
     MetricNotANumber(String),
+    /// Longer than any number has to be.
+    #[error("metric {0:?} has more than 400 digits")]
+    MetricTooLong(String),
     /// Beyond the range of a double.
     #[error("metric {0:?} is not finite")]
     MetricNotFinite(String),
@@ -33,7 +36,7 @@ impl ResultError {
         match self {
             Self::InvalidJson(_) => Code::ResultInvalidJson,
             Self::MetricMissing(_) => Code::ResultMetricMissing,
-            Self::MetricNotANumber(_) => Code::ResultMetricNotANumber,
+            Self::MetricNotANumber(_) | Self::MetricTooLong(_) => Code::ResultMetricNotANumber,
             Self::MetricNotFinite(_) => Code::ResultMetricNotFinite,
         }
     }
@@ -100,6 +103,7 @@ fn number(name: &str, raw: &RawValue) -> Result<Decimal, ResultError> {
     raw.get().parse().map_err(|error| match error {
         DecimalError::NotFinite(_) => ResultError::MetricNotFinite(name.to_owned()),
         DecimalError::NotANumber(_) => ResultError::MetricNotANumber(name.to_owned()),
+        DecimalError::TooLong(_) => ResultError::MetricTooLong(name.to_owned()),
     })
 }
 
@@ -213,6 +217,14 @@ mod tests {
         ] {
             assert_eq!(metric(text), Err(code), "{text}");
         }
+    }
+
+    #[test]
+    fn a_number_of_many_digits_is_read_and_one_beyond_a_double_is_not_finite() {
+        let digits = |count: usize| metric(&format!("{{\"nll\": {}}}", "9".repeat(count)));
+        assert_eq!(digits(200), Ok("9".repeat(200)));
+        assert_eq!(digits(400), Err(Code::ResultMetricNotFinite));
+        assert_eq!(digits(5000), Err(Code::ResultMetricNotANumber));
     }
 
     #[test]
