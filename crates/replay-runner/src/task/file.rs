@@ -5,9 +5,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use protocol::Task;
+use protocol::canonical_json::canonicalize;
 use protocol::task::FieldError;
 use serde::de::DeserializeOwned;
 
+use super::served::{as_file, is_served};
 use super::suggestion;
 
 /// Names of task files in a directory, in the order in which they are tried.
@@ -20,18 +22,6 @@ pub(crate) const NAMES: &[&str] = &[
 ];
 /// Larger than every bound on every field together.
 const LARGEST: u64 = 4 << 20;
-
-/// Fields that a coordinator adds when it serves a task. A saved answer is a
-/// task file as well, so they are known and passed over.
-const SERVED_FIELDS: &[&str] = &[
-    "id",
-    "task_state",
-    "is_active",
-    "onboard_path",
-    "created_at",
-    "updated_at",
-    "base_commit_sha",
-];
 
 /// A task file that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -186,12 +176,15 @@ fn from_json(text: &str) -> Parsed<Task> {
             (Some((error.line(), error.column())), message)
         })
     }
-    let mut object: serde_json::Map<String, serde_json::Value> = read(text)?;
+    let object: serde_json::Map<String, serde_json::Value> = read(text)?;
+    // A map keeps the last of two values, another reader the first.
+    canonicalize(text.as_bytes()).map_err(|error| {
+        let place = line_and_column(text, error.offset);
+        (Some(place), error.problem.to_string())
+    })?;
     if served(object.keys()) {
-        object.retain(|key, _| !is_served(key));
-        // Nulls are how the coordinator writes what a task does not have.
-        object.retain(|_, value| !value.is_null());
-        return serde_json::from_value(object.into()).map_err(|error| (None, error.to_string()));
+        return serde_json::from_value(as_file(object).into())
+            .map_err(|error| (None, error.to_string()));
     }
     read(text)
 }
@@ -213,10 +206,6 @@ fn from_yaml(text: &str) -> Parsed<Task> {
         };
         (place, problem.to_owned())
     })
-}
-
-fn is_served(key: &str) -> bool {
-    SERVED_FIELDS.contains(&key)
 }
 
 fn served<'a>(mut keys: impl Iterator<Item = &'a String>) -> bool {
@@ -294,6 +283,28 @@ mod tests {
         fs::write(&path, vec![b'#'; 5 << 20]).unwrap();
         let error = load(&path).unwrap_err();
         assert!(matches!(error, TaskFileError::Syntax { .. }), "{error:?}");
+    }
+
+    #[test]
+    fn a_key_that_stands_twice_is_refused_wherever_it_stands() {
+        let rest = "\"benchmark_command\": \"true\", \"allowed_patch_paths\": [\"src\"],\n\
+            \"metric_name\": \"loss\", \"metric_direction\": \"minimize\", \"time_budget_seconds\": 5}";
+        for twice in [
+            "{\"slug\": \"abc\",\n\"slug\": \"abd\", ",
+            "{\"id\": 1, \"slug\": \"abc\",\n\"slug\": \"abd\", ",
+            "{\"slug\": \"abc\", \"validator_benchmark_env\": {\"A\": \"1\",\n\"A\": \"2\"}, ",
+        ] {
+            let error = problem("task.json", &format!("{twice}{rest}"));
+            assert!(error.starts_with("DIR/task.json:2:"), "{error}");
+            assert!(error.contains("duplicate key"), "{error}");
+        }
+        let toml = format!("{GOOD}[validator_benchmark_env]\nA = \"1\"\nA = \"2\"\n");
+        assert!(problem("task.toml", &toml).contains("duplicate key"));
+        let yaml = problem(
+            "task.yaml",
+            "slug: abc\nvalidator_benchmark_env:\n  A: x\n  A: y\n",
+        );
+        assert!(yaml.contains("duplicate"), "{yaml}");
     }
 
     #[test]

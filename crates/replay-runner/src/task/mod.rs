@@ -2,6 +2,7 @@
 //! that name the file, the line, the field and the nearest right name.
 
 mod file;
+mod served;
 mod suggestion;
 
 pub(crate) use file::NAMES;
