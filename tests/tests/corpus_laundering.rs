@@ -21,6 +21,25 @@ fn nothing_left_for_the_scorer_makes_a_failure_the_validators() {
 }
 
 #[test]
+fn no_submission_brings_a_file_that_the_author_keeps_where_stages_write() {
+    Table::new(taken_for_written()).holds();
+}
+
+#[test]
+fn an_address_of_the_tasks_own_that_is_none_is_the_tasks_fault() {
+    let rows = ["ftp://example.org/x", "http://example.org/x", "https://["].map(|uri| {
+        let zeros = "0".repeat(64);
+        let file =
+            format!("{{name = \"x\", uri = \"{uri}\", sha256 = \"{zeros}\", size_bytes = 1}}");
+        row("launder", "a private input at no address")
+            .of(Task::scored().set("private_inputs", &format!("[{file}]")))
+            .miner("echo 2 > answer")
+            .errs(Code::SpecInvalid, Fault::Task)
+    });
+    Table::new(rows.into()).holds();
+}
+
+#[test]
 fn what_the_baseline_cannot_do_either_is_the_tasks_fault() {
     Table::new(tasks_fault()).holds();
 }
@@ -119,6 +138,67 @@ fn damage() -> Vec<Row> {
                 ensure!(seen.stage("benchmark")?.output_bytes == 200_000_000, "{}", seen.stage("benchmark")?.output_bytes);
                 Ok(())
             }),
+    ]
+}
+
+/// Files of the author's at places where the task says that stages write.
+fn taken_for_written() -> Vec<Row> {
+    let forged = "echo 'echo \"{\\\"score\\\": 9}\" > result.json' > eval/score.sh";
+    let scorer_among_outputs = || {
+        Task::scored()
+            .set("outputs", "[\"answer\", \"eval/\"]")
+            .set("score_command", "\"sh eval/score.sh\"")
+            .file("eval/score.sh", "echo '{\"score\": 1}' > result.json\n")
+    };
+    let set_up = || {
+        Task::scored()
+            .set("setup_command", "\"sh src/setup.sh\"")
+            .file("src/setup.sh", "true\n")
+    };
+    vec![
+        row("launder", "a scorer among the outputs is nobody's to bring")
+            .of(scorer_among_outputs())
+            .miner(&format!("echo 1 > answer; mkdir -p eval; {forged}"))
+            .errs(Code::SpecInvalid, Fault::Task),
+        row(
+            "launder",
+            "a scorer that is itself an output is nobody's to bring",
+        )
+        .of(scorer_among_outputs().set("outputs", "[\"answer\", \"eval/score.sh\"]"))
+        .miner(&format!("echo 1 > answer; mkdir -p eval; {forged}"))
+        .errs(Code::SpecInvalid, Fault::Task),
+        row(
+            "launder",
+            "a scorer beside protected files is protected by name or refused",
+        )
+        .of(scorer_among_outputs().set("protected_paths", "[\"eval/expected.json\"]"))
+        .miner(&format!("echo 1 > answer; {forged}"))
+        .errs(Code::SpecInvalid, Fault::Task),
+        row(
+            "launder",
+            "an output with a star in its name opens no other file to setup",
+        )
+        .of(set_up()
+            .set("outputs", "[\"*\"]")
+            .file("run.sh", "echo 1 > '*'\n")
+            .file("score.sh", "echo '{\"score\": 1}' > result.json\n"))
+        .writes("src/setup.sh", "echo true > score.sh")
+        .rejects(Code::IntegrityProtectedPathModified),
+        row(
+            "launder",
+            "a result with a star in its name opens no other file to setup",
+        )
+        .of(Task::sh()
+            .set("setup_command", "\"sh src/setup.sh\"")
+            .set("result_path", "\"*.*\"")
+            .set("benchmark_command", "\"sh bench.sh\"")
+            .file("src/setup.sh", "true\n")
+            .file("bench.sh", "echo '{\"score\": 1}' > '*.*'\n"))
+        .writes(
+            "src/setup.sh",
+            "echo \"echo '{\\\"score\\\": 9}' > '*.*'\" > bench.sh",
+        )
+        .rejects(Code::IntegrityProtectedPathModified),
     ]
 }
 

@@ -488,6 +488,11 @@ fn asked_for() -> Vec<Row> {
             .filed_under("C09")
             .errs(Code::SandboxImageUnavailable, Fault::Validator),
     ]);
+    let no_names = ["UPPER/x:1", "--privileged", "x//y"];
+    rows.extend(no_names.map(|name| {
+        image("what no image can be called", name)
+            .errs(Code::SandboxImageUnavailable, Fault::Validator)
+    }));
     rows
 }
 

@@ -105,7 +105,36 @@ impl Bench<'_> {
                 samples.decide(metric, spec.tolerance.as_ref())?,
             ))
         });
-        decide.collect()
+        let decided = decide.collect::<Result<_, Failure>>()?;
+        self.check_displaced(seen).await?;
+        Ok(decided)
+    }
+
+    /// Where an output takes the place of tracked files, the scorer has them from
+    /// the benchmark or not at all. One that needs a file of its own there fails
+    /// unless the submission brings one, and would then be the submission's.
+    async fn check_displaced(&self, seen: &mut Observed) -> Result<(), Failure> {
+        let Some(first) = self.sides.protected.displaced().first() else {
+            return Ok(());
+        };
+        if self.prepared.spec.is_baseline() {
+            return Ok(());
+        }
+        let invalid = |why: &str| {
+            let message = format!(
+                "the task's outputs take the place of {first:?}, which the repository tracks, and {why}; name it in protected_paths, or remove it from the repository"
+            );
+            Failure::new(Code::SpecInvalid, message)
+        };
+        if self.prepared.needs_missing_artifact() {
+            return Err(invalid(
+                "no baseline_artifact shows that the task does without it",
+            ));
+        }
+        match self.control(1, seen).await?.control() {
+            Control::Passed => Ok(()),
+            Control::Failed => Err(invalid("the unpatched baseline does not pass without it")),
+        }
     }
 
     async fn passes(

@@ -13,7 +13,7 @@ use crate::patch::PatchedTree;
 use crate::sandbox::SandboxUser;
 use crate::spec::{Prepared, Request, blocking, lay_out_private};
 use crate::stages::{ARTIFACT_PATH, Side};
-use crate::tree::{Pristine, Protected};
+use crate::tree::{Pristine, Protected, Written};
 use crate::workspace::{Scratch, View, WorkspaceError};
 
 /// A directory of this replay's own, removed with it.
@@ -75,7 +75,7 @@ pub(crate) async fn lay_out_trees(
         let pristine =
             debug_span!("pristine").in_scope(|| Pristine::prepare(&trees, patched.base(), user))?;
         let protected = debug_span!("protected")
-            .in_scope(|| Protected::of(&pristine, &protected_rules(&spec)))?;
+            .in_scope(|| Protected::beside(&pristine, &spec.patch_rules, &Written::of(&spec)))?;
         let patch = if patched.changes().is_empty() {
             None
         } else {
@@ -94,16 +94,6 @@ pub(crate) async fn lay_out_trees(
         })
     })
     .await
-}
-
-/// What submitted code must leave alone: what a patch must, except what the
-/// task itself says that stages write.
-fn protected_rules(spec: &protocol::ReplaySpec) -> protocol::spec::PatchRules {
-    let mut rules = spec.patch_rules.clone();
-    rules
-        .allowed_paths
-        .extend(spec.result_path.iter().chain(&spec.outputs).cloned());
-    rules
 }
 
 /// The candidate and the baseline it is compared with.

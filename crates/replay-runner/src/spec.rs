@@ -8,7 +8,7 @@ use protocol::task::{TaskFile, env_problem};
 use protocol::{Code, CommitId, ReplaySpec, Task, TreeId};
 use tracing::{Instrument as _, debug_span};
 
-use crate::artifact::{ArtifactSource, Declared, VerifiedArtifact, Watch};
+use crate::artifact::{ArtifactError, ArtifactSource, Declared, VerifiedArtifact, Watch};
 use crate::checkout::Source;
 use crate::engine::Image;
 use crate::failure::Failure;
@@ -69,13 +69,24 @@ impl Prepared {
 impl Request {
     /// The repository to check out.
     fn source(&self) -> Result<Source, Failure> {
-        if let Some(source) = &self.repository {
-            return Ok(source.clone());
-        }
-        match &self.task.repository {
-            Some(text) => Ok(Source::parse(text, &self.directory)?),
-            None => Ok(Source::parse(".", &self.directory)?),
-        }
+        let source = match (&self.repository, &self.task.repository) {
+            (Some(source), _) => source.clone(),
+            (None, Some(text)) => Source::parse(text, &self.directory)?,
+            (None, None) => Source::parse(".", &self.directory)?,
+        };
+        Ok(source.without(self.local_task_files()))
+    }
+
+    /// The files on this host that the task's owner brings. They may lie beside
+    /// the code, and are for the scorer's eyes, or at another place.
+    fn local_task_files(&self) -> Vec<PathBuf> {
+        let task = &self.task;
+        task.private_inputs
+            .iter()
+            .chain(&task.baseline_artifact)
+            .filter(|file| !file.uri.contains("://"))
+            .map(|file| self.directory.join(&file.uri))
+            .collect()
     }
 
     /// Resolves everything that could move.
@@ -230,8 +241,16 @@ impl Request {
         file: &TaskFile,
         watch: &Watch,
     ) -> Result<VerifiedArtifact, Failure> {
+        let the_owners = |error: ArtifactError| {
+            let code = match error.code() {
+                Code::ArtifactUnavailable => Code::CheckoutFetchFailed,
+                code if code.as_str().starts_with("artifact.") => Code::SpecInvalid,
+                code => code,
+            };
+            Failure::new(code, format!("task file {:?}: {error}", file.name))
+        };
         let source = if file.uri.contains("://") {
-            ArtifactSource::parse(&file.uri)?
+            ArtifactSource::parse(&file.uri).map_err(the_owners)?
         } else {
             ArtifactSource::local(self.directory.join(&file.uri))
         };
@@ -242,14 +261,7 @@ impl Request {
         cache
             .verify(&source, declared, LARGEST_TASK_FILE, watch)
             .await
-            .map_err(|error| {
-                let code = match error.code() {
-                    Code::ArtifactUnavailable => Code::CheckoutFetchFailed,
-                    code if code.as_str().starts_with("artifact.") => Code::SpecInvalid,
-                    code => code,
-                };
-                Failure::new(code, format!("task file {:?}: {error}", file.name))
-            })
+            .map_err(the_owners)
     }
 
     async fn artifact(

@@ -59,11 +59,11 @@ fn a_location_is_an_address_a_repository_or_a_directory() {
     assert_eq!(Source::parse("repo", here).unwrap(), place.source());
     assert!(matches!(
         Source::parse("repo/d", here).unwrap(),
-        Source::Directory(_)
+        Source::Directory { .. }
     ));
     assert!(matches!(
         Source::parse(".", here).unwrap(),
-        Source::Directory(_)
+        Source::Directory { .. }
     ));
     let address = format!("file://{}", place.repo().display());
     assert_eq!(Source::parse(&address, here).unwrap(), place.source());
@@ -348,7 +348,12 @@ fn equal_directories_are_equal_commits() {
     write(&two, ".git/config", "ignored\n");
     fs::create_dir(two.join("empty")).unwrap();
     let mirrors = Mirrors::new(home.path().join("mirrors"));
-    let (one, two) = (Source::Directory(one), Source::Directory(two));
+    let directory = one.clone();
+    let source = |path| Source::Directory {
+        path,
+        without: Vec::new(),
+    };
+    let (one, two) = (source(one), source(two));
     let commit = mirrors.resolve(&one, None).unwrap();
     assert_eq!(mirrors.resolve(&two, None).unwrap(), commit);
     assert_eq!(mirrors.resolve(&two, None).unwrap(), commit, "twice");
@@ -360,10 +365,7 @@ fn equal_directories_are_equal_commits() {
         .map(|entry| entry.path)
         .collect();
     assert_eq!(paths, [".gitignore", "link", "src/a.py", "task.toml"]);
-    let Source::Directory(directory) = &one else {
-        unreachable!()
-    };
-    write(directory, "src/a.py", "b\n");
+    write(&directory, "src/a.py", "b\n");
     assert_ne!(mirrors.resolve(&one, None).unwrap(), commit);
     assert_eq!(
         code(mirrors.resolve(&one, Some("main"))),
@@ -397,4 +399,61 @@ fn a_server_that_says_nothing_or_is_not_there_ends_at_the_deadline() {
         code(mirrors.resolve(&source, Some("main"))),
         Code::CheckoutFetchFailed
     );
+}
+
+#[test]
+fn a_directory_is_taken_without_the_files_that_are_named_by_whatever_name() {
+    let home = tempfile::tempdir().unwrap();
+    let task = home.path().join("task");
+    write(&task, "src/a.py", "a\n");
+    write(&task, "private/labels.csv", "labels\n");
+    write(&task, "private/beside.txt", "beside\n");
+    write(&task, "model.bin", "model\n");
+    fs::hard_link(task.join("private/labels.csv"), task.join("src/again.csv")).unwrap();
+    let without = vec![
+        task.join("src/../private/labels.csv"),
+        task.join("model.bin"),
+        task.join("not/there"),
+    ];
+    let source = Source::parse("task", home.path()).unwrap().without(without);
+    let mirrors = Mirrors::new(home.path().join("mirrors"));
+    let commit = mirrors.resolve(&source, None).unwrap();
+    let pinned = mirrors.pinned(&source, commit).unwrap();
+    let entries = pinned.entries().unwrap();
+    let paths: Vec<&str> = entries.iter().map(|entry| entry.path.as_str()).collect();
+    assert_eq!(paths, ["private/beside.txt", "src/a.py"]);
+}
+
+/// Fails a step that waits for ever, and does not wait with it.
+fn ends<T: Send + 'static>(step: impl FnOnce() -> T + Send + 'static) -> T {
+    let (done, waiting) = std::sync::mpsc::channel();
+    std::thread::spawn(move || done.send(step()));
+    waiting
+        .recv_timeout(Duration::from_secs(10))
+        .expect("it hangs")
+}
+
+#[test]
+fn what_only_looks_like_a_file_keeps_nobody_waiting() {
+    let fifo = |path: &Path| {
+        nix::unistd::mkfifo(path, nix::sys::stat::Mode::from_bits_truncate(0o644)).unwrap();
+    };
+    let place = Place::new();
+    let packed = place.repo().join(".git/packed-refs");
+    let _ = fs::remove_file(&packed);
+    fifo(&packed);
+    let (mirrors, source) = (place.mirrors(), place.source());
+    let found = ends(move || code(mirrors.resolve(&source, Some("nowhere"))));
+    assert_eq!(found, Code::CheckoutRefNotFound);
+
+    for deep in ["", "src"] {
+        let home = tempfile::tempdir().unwrap();
+        let directory = home.path().join("task");
+        write(&directory, "src/a.py", "a\n");
+        fifo(&directory.join(deep).join(".gitignore"));
+        let source = Source::parse("task", home.path()).unwrap();
+        let mirrors = Mirrors::new(home.path().join("mirrors"));
+        let found = ends(move || code(mirrors.resolve(&source, None)));
+        assert_eq!(found, Code::SpecInvalid, "{deep:?}");
+    }
 }

@@ -10,7 +10,8 @@ use std::path::Path;
 
 use gate_support::overlay::{Overlay, list, pristine};
 use gate_support::*;
-use replay_runner::tree::Protected;
+use protocol::Code;
+use replay_runner::tree::{Protected, Written};
 
 #[test]
 fn changed_protected_files_are_found_and_can_be_restored() {
@@ -174,4 +175,67 @@ fn changed_protected_files_are_found_and_can_be_restored() {
             );
         }
     }
+}
+
+fn written(result: &str, outputs: &[&str]) -> Written {
+    Written {
+        result: Some(result.to_owned()),
+        outputs: outputs.iter().map(|path| (*path).to_owned()).collect(),
+    }
+}
+
+#[test]
+fn what_a_task_says_that_stages_write_is_a_path_and_no_glob() {
+    let world = World::with(|repo| {
+        for path in [
+            "src/a.py",
+            "bench.py",
+            "result.json",
+            "out/answer",
+            "out/.gitkeep",
+        ] {
+            write(repo, path, "x\n");
+        }
+    });
+    let tree = pristine(&world);
+    for (written, protected, displaced) in [
+        (written("*.*", &["*", "**", "?ut", "{out,src}/"]), 4, vec![]),
+        (written("result.json", &[]), 3, vec![]),
+        (written("result.json", &["out/"]), 1, vec!["out/answer"]),
+        (
+            written("result.json", &["out/answer"]),
+            2,
+            vec!["out/answer"],
+        ),
+        (written("result.json", &["src", "ou"]), 3, vec![]),
+    ] {
+        let found = Protected::beside(&tree, &rules(), &written).unwrap();
+        assert!(found.contains(Path::new("bench.py")), "{written:?}");
+        assert_eq!(found.files().count(), protected, "{written:?}");
+        assert_eq!(found.displaced(), displaced, "{written:?}");
+    }
+}
+
+#[test]
+fn a_task_that_says_of_a_file_that_it_is_protected_and_written_is_refused() {
+    let world = World::with(|repo| {
+        for path in ["src/a.py", "eval/score.py", "eval/data/1", "eval/.gitkeep"] {
+            write(repo, path, "x\n");
+        }
+    });
+    let tree = pristine(&world);
+    let guarding = |paths: &[&str]| protocol::spec::PatchRules {
+        protected_paths: paths.iter().map(|path| (*path).to_owned()).collect(),
+        ..rules()
+    };
+    let refused = |paths: &[&str], written: &Written| {
+        let found = Protected::beside(&tree, &guarding(paths), written);
+        found.err().map(|error| error.code())
+    };
+    let eval = written("result.json", &["eval/"]);
+    assert_eq!(refused(&["eval/data"], &eval), Some(Code::SpecInvalid));
+    assert_eq!(refused(&["eval/data", "eval/score.py"], &eval), None);
+    assert_eq!(refused(&["eval"], &eval), None);
+    assert_eq!(refused(&[], &eval), None);
+    assert_eq!(refused(&[], &written("eval", &[])), Some(Code::SpecInvalid));
 }

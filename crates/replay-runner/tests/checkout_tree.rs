@@ -129,6 +129,15 @@ fn a_base_tree_with_what_no_task_may_have_is_the_tasks_error() {
         ("not UTF-8", vec![("100644", b"\xff", "x")]),
         ("new line", vec![("100644", b"a\nb", "x")]),
         ("link to nothing", vec![("120000", b"l", "")]),
+        ("twice", vec![("100644", b"a", "x"), ("100644", b"a", "y")]),
+        (
+            "twice, with another between",
+            vec![
+                ("100644", b"a", "x"),
+                ("100644", b"a.b", "x"),
+                ("100755", b"a", "x"),
+            ],
+        ),
     ] {
         assert_eq!(
             commit_of(&world, &entries).err(),

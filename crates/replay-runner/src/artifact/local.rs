@@ -27,6 +27,13 @@ pub(super) fn bring_in(
     max_bytes: u64,
     watch: &Watch,
 ) -> Result<VerifiedArtifact, ArtifactError> {
+    if let Some(size) = declared.size_bytes.filter(|size| *size > max_bytes) {
+        // As for an address: whatever the file is, it is not allowed.
+        return Err(ArtifactError::TooLarge {
+            size,
+            max: max_bytes,
+        });
+    }
     let (file, metadata) = open(path, policy)?;
     let size = metadata.len();
     check_size(size, declared, max_bytes)?;

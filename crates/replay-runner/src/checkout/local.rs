@@ -4,13 +4,18 @@
 
 use std::fs;
 use std::io::{Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Component, Path, PathBuf};
 
 use git2::{Odb, Oid, Repository};
+use nix::fcntl::OFlag;
 use protocol::CommitId;
 
 use super::mirror::bytes;
 use super::{CheckoutError, FetchProblem};
+
+/// Room for some hundred thousand references.
+const LARGEST_PACKED_REFS: u64 = 64 << 20;
 
 /// The commit that `reference` names in the repository at `path`.
 pub(super) fn resolve(
@@ -153,7 +158,7 @@ impl GitDirectory {
     }
 
     fn packed(&self, name: &str) -> Option<Oid> {
-        let text = fs::read_to_string(self.common.join("packed-refs")).ok()?;
+        let text = text_of(&self.common.join("packed-refs"), LARGEST_PACKED_REFS)?;
         text.lines()
             .filter_map(|line| line.split_once(' '))
             .find(|(_, packed)| *packed == name)
@@ -173,16 +178,23 @@ fn is_plain(name: &str) -> bool {
         .all(|c| matches!(c, Component::Normal(_)))
 }
 
-/// A file that is a line or two of text; nothing else of that name counts.
+/// A file that is a line or two of text.
 fn small_text(path: &Path) -> Option<String> {
-    if !path.is_file() {
+    text_of(path, 8192)
+}
+
+/// The beginning of a regular file; nothing else of that name counts. Opened
+/// without waiting: a FIFO has no end, and may have no writer.
+fn text_of(path: &Path, limit: u64) -> Option<String> {
+    let file = fs::File::options()
+        .read(true)
+        .custom_flags((OFlag::O_NONBLOCK | OFlag::O_NOCTTY).bits())
+        .open(path)
+        .ok()?;
+    if !file.metadata().ok()?.is_file() {
         return None;
     }
     let mut text = String::new();
-    fs::File::open(path)
-        .ok()?
-        .take(8192)
-        .read_to_string(&mut text)
-        .ok()?;
+    file.take(limit).read_to_string(&mut text).ok()?;
     Some(text)
 }

@@ -53,10 +53,10 @@ impl Mirrors {
                 remote::resolve(url, reference, self.deadline)?.ok_or_else(unknown)
             }
             Source::Local(path) => local::resolve(path, reference)?.ok_or_else(unknown),
-            Source::Directory(_) if reference.is_some() => Err(unknown()),
-            Source::Directory(path) => {
+            Source::Directory { .. } if reference.is_some() => Err(unknown()),
+            Source::Directory { path, without } => {
                 let mirror = self.lock(source)?;
-                mirror.healed(|repo| snapshot::take(repo, path))
+                mirror.healed(|repo| snapshot::take(repo, path, without))
             }
         }
     }
@@ -75,7 +75,9 @@ impl Mirrors {
                 match source {
                     Source::Remote(url) => remote::fetch(repo, url, id, self.deadline)?,
                     Source::Local(path) => local::fetch(repo, path, id)?,
-                    Source::Directory(path) => drop(snapshot::take(repo, path)?),
+                    Source::Directory { path, without } => {
+                        snapshot::take(repo, path, without)?;
+                    }
                 }
                 if !holds(repo, id)? {
                     return Err(CheckoutError::RefNotFound {

@@ -1,10 +1,11 @@
 //! A commit that is here and whole. Everything after the checkout starts from
 //! one, and only [`Mirrors`](super::Mirrors) can make one.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 use git2::{ObjectType, Odb, Oid, Repository};
-use protocol::paths::check_safe;
+use protocol::paths::{check_safe, escaped};
 use protocol::{CommitId, TreeId};
 
 use super::{CheckoutError, FetchProblem};
@@ -183,6 +184,7 @@ pub(super) fn walk(
     let tree = repo
         .find_tree(tree)
         .map_err(|e| CheckoutError::from_objects(&e))?;
+    let mut names = HashSet::new();
     for entry in &tree {
         let path = [above.as_bytes(), entry.name_bytes()].concat();
         let path = check_safe(&path).map_err(|e| CheckoutError::UnusableTree(e.to_string()))?;
@@ -190,6 +192,13 @@ pub(super) fn walk(
             return Err(CheckoutError::UnusableTree(
                 "a name has a '/' in it".to_owned(),
             ));
+        }
+        // Sorted as git sorts, a file and a directory of one name are no neighbours.
+        if !names.insert(entry.name_bytes().to_owned()) {
+            return Err(CheckoutError::UnusableTree(format!(
+                "{} is in it twice",
+                escaped(path.as_bytes())
+            )));
         }
         visit(path, entry.filemode_raw(), entry.id())?;
         if EntryKind::of_mode(entry.filemode_raw()).is_none() {

@@ -87,6 +87,18 @@ impl EngineError {
         matches!(self, Self::Refused { status: 404, .. })
     }
 
+    /// Whether the engine takes what was asked for no name at all, or for another
+    /// address of its own.
+    pub(super) fn is_ill_formed(&self) -> bool {
+        matches!(
+            self,
+            Self::Refused {
+                status: 300..=400,
+                ..
+            }
+        )
+    }
+
     /// Whether it is in a state that does not fit, such as dead already.
     pub fn is_conflict(&self) -> bool {
         matches!(self, Self::Refused { status: 409, .. })

@@ -29,13 +29,15 @@ impl Engine {
         reference: &str,
         progress: ImageProgress<'_>,
     ) -> Result<Image, EngineError> {
-        match self.local_image(reference).await {
-            Err(error) if error.is_not_found() => {}
-            found => return found,
-        }
         let unavailable = || EngineError::ImageUnavailable {
             image: reference.to_owned(),
         };
+        match self.local_image(reference).await {
+            Err(error) if error.is_not_found() => {}
+            // No image can have such a name: nothing is wrong with this host.
+            Err(error) if error.is_ill_formed() => return Err(unavailable()),
+            found => return found,
+        }
         if reference.starts_with("sha256:") {
             return Err(unavailable());
         }

@@ -10,6 +10,7 @@ mod page_in;
 mod pristine;
 mod protected;
 mod writer;
+mod written;
 
 use std::io;
 
@@ -20,6 +21,7 @@ pub use blank::{Stale, write_blank_layer};
 pub use page_in::page_in;
 pub use pristine::Pristine;
 pub use protected::Protected;
+pub use written::Written;
 
 use crate::checkout::CheckoutError;
 

@@ -10,10 +10,11 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, open, readlinkat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstatat};
-use protocol::paths::{AllowedPaths, InTree};
+use protocol::paths::{AllowedPaths, InTree, escaped};
 use protocol::spec::PatchRules;
 
 use super::writer::{Writer, beneath};
+use super::written::{Written, is_placeholder};
 use super::{Pristine, TreeError};
 use crate::checkout::{BaseEntry, EntryKind};
 use crate::sandbox::SandboxUser;
@@ -25,25 +26,83 @@ pub struct Protected {
     user: SandboxUser,
     seconds: i64,
     files: BTreeMap<String, BaseEntry>,
+    displaced: Vec<String>,
 }
 
 impl Protected {
     /// The files of `pristine` that `rules` do not let a patch change.
     pub fn of(pristine: &Pristine, rules: &PatchRules) -> Result<Self, TreeError> {
+        Self::beside(pristine, rules, &Written::default())
+    }
+
+    /// The same without what the stages of the task write by its own word,
+    /// unless `rules` protect that by name.
+    pub fn beside(
+        pristine: &Pristine,
+        rules: &PatchRules,
+        written: &Written,
+    ) -> Result<Self, TreeError> {
         let entries = pristine.entries();
         let allowed = AllowedPaths::new(&rules.allowed_paths, &rules.protected_paths)?
             .in_tree(|path| in_tree(entries, path));
-        let files = entries
-            .iter()
-            .filter(|entry| !allowed.allows(&entry.path))
-            .map(|entry| (entry.path.clone(), entry.clone()))
-            .collect();
-        Ok(Self {
+        let unguarded = AllowedPaths::new(&["**".to_owned()], &rules.protected_paths)?;
+        let (mut files, mut displaced) = (BTreeMap::new(), Vec::new());
+        for entry in entries {
+            let path = entry.path.as_str();
+            if allowed.allows(path) {
+                continue;
+            }
+            if unguarded.allows(path) {
+                if written.is_result(path) {
+                    continue;
+                }
+                if written.output_over(path).is_some() {
+                    displaced.extend((!is_placeholder(path)).then(|| path.to_owned()));
+                    continue;
+                }
+            }
+            files.insert(entry.path.clone(), entry.clone());
+        }
+        let protected = Self {
             pristine: pristine.path(),
             user: pristine.user(),
             seconds: pristine.seconds(),
             files,
-        })
+            displaced,
+        };
+        protected.check(written)?;
+        Ok(protected)
+    }
+
+    /// Refuses a task that says two things of a file.
+    fn check(&self, written: &Written) -> Result<(), TreeError> {
+        let unusable = |path: &str, problem| TreeError::Unusable {
+            path: escaped(path.as_bytes()),
+            problem,
+        };
+        let is_above = |path: &str| self.is_above(Path::new(path));
+        if let Some(result) = written.result.as_deref().filter(|path| is_above(path)) {
+            return Err(unusable(
+                result,
+                "is a directory of tracked files, and the task's result_path; name a file that the benchmark makes",
+            ));
+        }
+        // Nothing of such a directory is hidden from a stage, so that the scorer
+        // would see what the benchmark made of the rest.
+        let mixed = |path: &&String| written.output_over(path).is_some_and(is_above);
+        match self.displaced.iter().find(mixed) {
+            Some(path) => Err(unusable(
+                path,
+                "lies in one of the task's outputs beside protected files; name it in protected_paths, too, or remove it from the repository",
+            )),
+            None => Ok(()),
+        }
+    }
+
+    /// Tracked files outside the allowed paths at whose place the task declares
+    /// an output: no stage sees them, and the scorer what the benchmark wrote.
+    pub fn displaced(&self) -> &[String] {
+        &self.displaced
     }
 
     /// The files, in the order of their paths.

@@ -95,6 +95,12 @@ async fn a_local_file_is_copied_hashed_and_checked() {
         let text = error.to_string();
         assert!(!text.contains(directory.path().to_str().unwrap()), "{text}");
     }
+    let more_than_allowed = Declared {
+        sha256: None,
+        size_bytes: Some(MAX + 1),
+    };
+    let error = local(operator(), &path, more_than_allowed).await;
+    assert_eq!(error.unwrap_err().code(), Code::ArtifactTooLarge);
     File::create(&path).unwrap().set_len(MAX + 1).unwrap();
     let error = local(operator(), &path, Declared::default()).await;
     assert_eq!(error.unwrap_err().code(), Code::ArtifactTooLarge);

@@ -47,24 +47,14 @@ impl NetworkArgs {
     }
 }
 
-/// Who signs.
+/// Which hotkey of which wallet.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Wallet")]
-pub(super) struct WalletArgs {
-    /// The hotkey's 12 to 24 words. Other users of this machine can see the command line: prefer
-    /// the variable, a file or a wallet
-    #[arg(
-        long,
-        value_name = "WORDS",
-        env = "HOTKEY_MNEMONIC",
-        hide_env_values = true
-    )]
-    hotkey_mnemonic: Option<Secret>,
-
-    /// A file with the words, or with a hotkey as wallets store it
-    #[arg(long, value_name = "FILE", conflicts_with = "hotkey_mnemonic")]
-    hotkey_file: Option<PathBuf>,
-
+#[expect(
+    clippy::struct_field_names,
+    reason = "named as the options of the network's own wallet"
+)]
+pub(super) struct PlaceArgs {
     /// The wallet
     #[arg(long, value_name = "NAME", default_value = wallet::DEFAULT_NAME)]
     wallet_name: String,
@@ -76,6 +66,33 @@ pub(super) struct WalletArgs {
     /// The directory of wallets
     #[arg(long, value_name = "DIR", default_value = wallet::DEFAULT_PATH)]
     wallet_path: String,
+}
+
+impl PlaceArgs {
+    pub(super) fn place(&self) -> Done<WalletPath> {
+        WalletPath::new(&self.wallet_path, &self.wallet_name, &self.wallet_hotkey)
+            .map_err(|error| Failure::Usage(error.to_string()))
+    }
+}
+
+/// The variable that may hold the hotkey's words.
+const MNEMONIC: &str = "HOTKEY_MNEMONIC";
+
+/// Who signs.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Wallet")]
+pub(super) struct WalletArgs {
+    /// The hotkey's 12 to 24 words. Other users of this machine can see the command line: prefer
+    /// the variable `HOTKEY_MNEMONIC`, a file or a wallet
+    #[arg(long, value_name = "WORDS")]
+    hotkey_mnemonic: Option<Secret>,
+
+    /// A file with the words, or with a hotkey as wallets store it
+    #[arg(long, value_name = "FILE", conflicts_with = "hotkey_mnemonic")]
+    hotkey_file: Option<PathBuf>,
+
+    #[command(flatten)]
+    place: PlaceArgs,
 
     /// A file whose first line opens an encrypted hotkey
     #[arg(long, value_name = "FILE")]
@@ -83,24 +100,40 @@ pub(super) struct WalletArgs {
 }
 
 impl WalletArgs {
-    pub(super) fn place(&self) -> Done<WalletPath> {
-        WalletPath::new(&self.wallet_path, &self.wallet_name, &self.wallet_hotkey)
-            .map_err(|error| Failure::Usage(error.to_string()))
-    }
-
     /// The file that the hotkey is read from.
     pub(super) fn file(&self) -> Done<PathBuf> {
         match &self.hotkey_file {
             Some(file) => Ok(file.clone()),
-            None => Ok(self.place()?.hotkey_file()),
+            None => Ok(self.place.place()?.hotkey_file()),
+        }
+    }
+
+    /// The words, and the option or variable that they come from. The command line
+    /// comes before the environment, where an empty variable is none.
+    fn words(&self) -> Done<Option<(&'static str, Secret)>> {
+        const OPTION: &str = "--hotkey-mnemonic";
+        if let Some(words) = &self.hotkey_mnemonic {
+            if words.is_blank() {
+                return Err(Failure::Usage(format!(
+                    "{OPTION} is empty; give the words, or leave it out for the wallet"
+                )));
+            }
+            return Ok(Some((OPTION, words.clone())));
+        }
+        if self.hotkey_file.is_some() {
+            return Ok(None);
+        }
+        match Secret::from_variable(MNEMONIC) {
+            Ok(words) => Ok(words.map(|words| (MNEMONIC, words))),
+            Err(problem) => Err(Failure::Usage(problem)),
         }
     }
 
     /// Reads the hotkey: the words if they are given, else the file.
     pub(super) fn keypair(&self) -> Done<Keypair> {
-        if let Some(words) = &self.hotkey_mnemonic {
+        if let Some((source, words)) = self.words()? {
             let keypair = Keypair::from_mnemonic(words.expose());
-            return keypair.map_err(|error| Failure::Usage(format!("--hotkey-mnemonic: {error}")));
+            return keypair.map_err(|error| Failure::Usage(format!("{source}: {error}")));
         }
         let password = match &self.wallet_password_file {
             Some(file) => Some(Password::from_file(file)?),
@@ -274,7 +307,7 @@ fn served_source(task: &ServedTask, is_local: bool) -> anyhow::Result<Source> {
         return Ok(Source::remote(address)?);
     }
     match Source::parse(address, Path::new("/"))? {
-        Source::Directory(path) => anyhow::bail!("{} is no git repository", path.display()),
+        Source::Directory { path, .. } => anyhow::bail!("{} is no git repository", path.display()),
         repository => Ok(repository),
     }
 }
@@ -358,7 +391,7 @@ impl MiningArgs {
         match (&self.agent_command, &self.llm_base_url, &self.llm_model) {
             (Some(template), _, _) => Ok(Agent::Command(CommandAgent { template: template.clone(), limit })),
             (None, Some(base), Some(model)) => {
-                Agent::model(base, model, self.llm_api_key.as_ref().map(Secret::expose), limit).map_err(Failure::Usage)
+                Agent::model(base, model, self.llm_api_key.as_ref().filter(|key| !key.is_blank()).map(Secret::expose), limit).map_err(Failure::Usage)
             }
             _ => Err(Failure::Usage(
                 "who does the research? Name a program with --agent-command, or a model with --llm-base-url and --llm-model".to_owned(),
