@@ -26,11 +26,19 @@ impl Output {
     }
 
     /// Prints `value` as JSON for a script, or what `tell` makes of it for a person.
+    /// A reader that leaves early, as `head` does, has read all that it wanted.
     pub(crate) fn print<T: Serialize>(
         self,
         value: &T,
         tell: impl FnOnce(&T) -> String,
     ) -> io::Result<()> {
+        match self.write(value, tell) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            written => written,
+        }
+    }
+
+    fn write<T: Serialize>(self, value: &T, tell: impl FnOnce(&T) -> String) -> io::Result<()> {
         let mut out = io::stdout().lock();
         match self {
             Self::Person => writeln!(out, "{}", tell(value).trim_end())?,

@@ -51,6 +51,8 @@ pub(crate) struct Cli {
         long = "endpoint",
         value_name = "URL",
         env = "WEIGHT_SETTER_ENDPOINTS",
+        // An address of a node may hold the key to it.
+        hide_env_values = true,
         value_delimiter = ',',
         default_value = "wss://entrypoint-finney.opentensor.ai:443"
     )]

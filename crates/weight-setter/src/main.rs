@@ -5,6 +5,7 @@ mod page;
 mod print;
 mod repeat;
 
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -28,6 +29,7 @@ async fn main() -> ExitCode {
                 .unwrap_or_else(|_| "weight_setter=info,subtensor=info".into()),
         )
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .init();
     let cli = Cli::parse();
     let setter = match cli.setter().await {

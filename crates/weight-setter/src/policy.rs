@@ -132,6 +132,11 @@ fn read_policy(reward_policy: &Value, problems: &mut Problems) -> Option<Policy>
     let weights = problems.object(WEIGHTS, policy.get("validator_weights"))?;
     problems.refuse_others(WEIGHTS, weights, &["mode", "targets"]);
     let targets = read_targets(weights.get("targets"), problems);
+    // As many as the document has: one that is wrong is there, and was told already.
+    let count = match weights.get("targets") {
+        None | Some(Value::Null) => Some(0),
+        Some(list) => list.as_array().map(Vec::len),
+    };
     let field = format!("{WEIGHTS}.mode");
     let mode = match weights.get("mode") {
         None | Some(Value::Null) => {
@@ -148,7 +153,7 @@ fn read_policy(reward_policy: &Value, problems: &mut Problems) -> Option<Policy>
         "local" => Policy::Local,
         "burn_uid0" => Policy::BurnUid0,
         "targets" => {
-            if targets.is_empty() {
+            if count == Some(0) {
                 let field = format!("{WEIGHTS}.targets");
                 problems.add(field, "has no target, and mode \"targets\" needs one");
             }
@@ -163,7 +168,7 @@ fn read_policy(reward_policy: &Value, problems: &mut Problems) -> Option<Policy>
             return None;
         }
     };
-    if !targets.is_empty() {
+    if count.is_some_and(|count| count > 0) {
         let field = format!("{WEIGHTS}.targets");
         problems.add(
             field,

@@ -133,3 +133,42 @@ fn wrong_options_are_named() {
         assert!(text.contains(part), "{options:?}: {text}");
     }
 }
+
+#[test]
+fn a_log_for_no_terminal_and_the_help_hold_neither_escapes_nor_the_environment() {
+    let place = Place::new();
+    let output = place.run(&["--once", "--snapshot", "local.json"]);
+    assert!(!output.stderr.is_empty());
+    assert!(!output.stderr.contains(&0x1b), "{output:?}");
+
+    let help = Command::new(env!("CARGO_BIN_EXE_weight-setter"))
+        .arg("--help")
+        .env("WEIGHT_SETTER_ENDPOINTS", "wss://node.example/key-of-mine")
+        .output()
+        .unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    assert!(
+        help.contains("WEIGHT_SETTER_ENDPOINTS") && !help.contains("key-of-mine"),
+        "{help}"
+    );
+}
+
+#[test]
+fn targets_that_are_wrong_are_not_told_to_be_missing() {
+    let place = Place::new();
+    for (targets, wrong) in [
+        (r#"[{"uid": 1}]"#, "targets[0].weight is missing"),
+        (r#""1""#, "targets is text, not a list"),
+    ] {
+        let policy = format!(
+            r#"{{"reward_policy": {{"validator_weights": {{"mode": "targets", "targets": {targets}}}}}}}"#
+        );
+        std::fs::write(place.path("wrong.json"), policy).unwrap();
+        let (code, text) = status(&place.run(&["--once", "--snapshot", "wrong.json"]));
+        assert_eq!(code, Some(3), "{text}");
+        assert!(
+            text.contains(wrong) && !text.contains("has no target"),
+            "{text}"
+        );
+    }
+}

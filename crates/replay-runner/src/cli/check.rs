@@ -1,6 +1,6 @@
 //! `replay-runner check TASK`.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::request::{Refused, RequestArgs};
 use super::run::cancel_on_signal;
-use super::{Global, USAGE, live};
+use super::{Global, USAGE, live, output};
 
 /// Is a replay deterministic? Repeats it, changes one thing at a time, and says why it wobbles
 #[derive(Debug, Args)]
@@ -92,8 +92,7 @@ pub(crate) async fn run(args: &CheckArgs, global: &Global) -> u8 {
             return USAGE;
         }
         Err(Refused::Failure(failure)) => {
-            tell_failure(&failure, args.format);
-            return 1;
+            return tell_failure(&failure, args.format);
         }
     };
     let shown = match args.format {
@@ -108,12 +107,7 @@ pub(crate) async fn run(args: &CheckArgs, global: &Global) -> u8 {
         Format::Junit => report::junit(&checked),
         Format::Markdown => report::markdown(&checked),
     };
-    let mut out = io::stdout().lock();
-    if let Err(error) = out.write_all(shown.as_bytes()).and_then(|()| out.flush()) {
-        eprintln!("replay-runner: the report could not be written: {error}");
-        return 1;
-    }
-    checked.verdict.exit_code()
+    output::ended(&shown, checked.verdict.exit_code())
 }
 
 async fn checked(
@@ -159,15 +153,16 @@ async fn checked(
 }
 
 /// A failed check has nothing to compare; a script gets the code all the same.
-fn tell_failure(failure: &Failure, format: Format) {
-    if format == Format::Json {
-        let object = serde_json::json!({
-            "schema_version": 1, "verdict": "error", "code": failure.code, "message": failure.message,
-        });
-        println!("{object}");
-    }
+fn tell_failure(failure: &Failure, format: Format) -> u8 {
     eprintln!(
         "replay-runner: nothing to compare: {} ({})",
         failure.message, failure.code
     );
+    if format == Format::Json {
+        let object = serde_json::json!({
+            "schema_version": 1, "verdict": "error", "code": failure.code, "message": failure.message,
+        });
+        return output::ended(&format!("{object}\n"), 1);
+    }
+    1
 }

@@ -14,11 +14,12 @@ pub(crate) struct CompletionsArgs {
 }
 
 pub(crate) fn run(args: &CompletionsArgs) -> u8 {
+    let mut script = Vec::new();
     clap_complete::generate(
         args.shell,
         &mut super::Cli::command(),
         "replay-runner",
-        &mut std::io::stdout(),
+        &mut script,
     );
-    0
+    super::output::ended(&String::from_utf8_lossy(&script), 0)
 }

@@ -24,8 +24,8 @@ A minimal validator.toml:
 
 Signals: SIGTERM and Ctrl-C take no new work, let replays end within grace_seconds and hand
 back the others (a second one hands back at once); SIGHUP reads the configuration again.
-Exit status: 0 ended as asked, 1 error, or results are left to be posted by the next start,
-2 the configuration cannot be used.")]
+Exit status: 0 ended as asked, 1 error, or results are left to be posted by the next start, or
+with --once no work could be asked for, 2 the configuration cannot be used.")]
 pub(crate) struct DaemonArgs {
     /// The configuration: TOML, or the YAML that validators of the network have
     #[arg(
@@ -60,15 +60,17 @@ pub(crate) async fn run(args: &DaemonArgs, global: &Global) -> u8 {
         }
     };
     match daemon::run(start).await {
-        Ok(ended) if ended.unanswered => {
-            eprintln!("replay-runner: the coordinator gave no usable answer; see the log");
-            1
-        }
-        Ok(ended) if ended.unposted == 0 => 0,
         Ok(ended) => {
+            if let Some(shortfall) = &ended.shortfall {
+                eprintln!("replay-runner: {shortfall}");
+            }
             let count = ended.unposted;
-            eprintln!("replay-runner: {count} results are in the spool; the next start posts them");
-            1
+            if count > 0 {
+                eprintln!(
+                    "replay-runner: {count} results are in the spool; the next start posts them"
+                );
+            }
+            u8::from(ended.shortfall.is_some() || count > 0)
         }
         Err(error) => {
             eprintln!("replay-runner: {error}");
@@ -83,6 +85,10 @@ fn start(args: &DaemonArgs, global: &Global) -> Result<Start, String> {
         eprintln!("replay-runner: {}: {warning}", args.config.display());
     }
     let config = loaded.config;
+    config
+        .access
+        .read_root_certificate()
+        .map_err(|error| format!("{}: {error}", args.config.display()))?;
     let keypair = daemon::read_key(&config.wallet, config.wallet_password_file.as_deref())
         .map_err(|error| error.to_string())?;
     // The command line comes before the file.

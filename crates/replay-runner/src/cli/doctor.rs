@@ -6,8 +6,8 @@ use clap::Args;
 use replay_runner::doctor::{Examination, Finding, Severity, WalletFiles, examine};
 use replay_runner::spec::DEFAULT_IMAGE;
 
-use super::Global;
 use super::terminal::{Paint, Style};
+use super::{Global, output};
 
 /// Is this machine fit to replay? Tries the limits instead of believing them
 #[derive(Debug, Args)]
@@ -61,20 +61,20 @@ pub(crate) async fn run(args: &DoctorArgs, global: &Global) -> u8 {
         image: &args.image,
         wallet,
     };
+    let lines = output::Lines::default();
     let findings = examine(&examination, &|finding| {
         if !args.json {
-            println!("{}", line(finding, style));
+            lines.write(&line(finding, style));
         }
     })
     .await;
     if args.json {
-        println!("{}", serde_json::json!(findings));
+        lines.write(&serde_json::json!(findings).to_string());
     }
-    u8::from(
-        findings
-            .iter()
-            .any(|finding| finding.severity == Severity::Failure),
-    )
+    let fails = findings
+        .iter()
+        .any(|finding| finding.severity == Severity::Failure);
+    output::status_after(lines.written(), u8::from(fails))
 }
 
 fn line(finding: &Finding, style: Style) -> String {

@@ -8,7 +8,7 @@ use clap::Args;
 use protocol::hotkey::Keypair;
 use replay_runner::receipt::ReceiptKey;
 
-use super::Global;
+use super::{Global, output};
 
 /// Show the key that signs this host's receipts, or bind it to a hotkey
 #[derive(Debug, Args)]
@@ -27,7 +27,7 @@ pub(crate) struct KeyArgs {
 
 pub(crate) fn run(args: &KeyArgs, global: &Global) -> u8 {
     match show(args, global) {
-        Ok(()) => 0,
+        Ok(shown) => output::ended(&shown, 0),
         Err(error) => {
             eprintln!("replay-runner: {error:#}");
             1
@@ -35,21 +35,20 @@ pub(crate) fn run(args: &KeyArgs, global: &Global) -> u8 {
     }
 }
 
-fn show(args: &KeyArgs, global: &Global) -> anyhow::Result<()> {
+fn show(args: &KeyArgs, global: &Global) -> anyhow::Result<String> {
     let mut key = ReceiptKey::open(global.state()?.root())?;
     if let Some(path) = &args.bind {
         key = key.bound_by(&hotkey(path)?)?;
     }
-    println!("key id  {}", key.public().key_id());
-    match key.binding() {
-        Some(binding) => println!("hotkey  {}", binding.hotkey),
-        None => println!("hotkey  none has bound it; see --bind"),
-    }
-    print!(
-        "{}",
-        key.public().to_pem().context("the key has no PEM form")?
-    );
-    Ok(())
+    let hotkey = match key.binding() {
+        Some(binding) => binding.hotkey.to_string(),
+        None => "none has bound it; see --bind".to_owned(),
+    };
+    let pem = key.public().to_pem().context("the key has no PEM form")?;
+    Ok(format!(
+        "key id  {}\nhotkey  {hotkey}\n{pem}",
+        key.public().key_id()
+    ))
 }
 
 fn hotkey(path: &Path) -> anyhow::Result<Keypair> {

@@ -13,7 +13,7 @@ use replay_runner::sandbox::output::escape;
 use super::request::{Refused, RequestArgs};
 use super::run::cancel_on_signal;
 use super::terminal::{Paint, Style};
-use super::{Global, USAGE, live};
+use super::{Global, USAGE, live, output};
 
 /// Exit status for a task that breaks a rule.
 const UNFIT: u8 = 3;
@@ -63,11 +63,11 @@ enum Format {
 pub(crate) async fn run(args: &LintArgs, global: &Global) -> u8 {
     match linted(args, global).await {
         Ok(linted) => {
-            match args.format {
-                Format::Text => print!("{}", text(&linted, Style::of_stdout())),
-                Format::Json => println!("{:#}", serde_json::json!(linted)),
-            }
-            if linted.passed { 0 } else { UNFIT }
+            let shown = match args.format {
+                Format::Text => text(&linted, Style::of_stdout()),
+                Format::Json => format!("{:#}\n", serde_json::json!(linted)),
+            };
+            output::ended(&shown, if linted.passed { 0 } else { UNFIT })
         }
         Err(Refused::Usage(message)) => {
             eprintln!("replay-runner: {message}");

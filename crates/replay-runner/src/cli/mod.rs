@@ -9,6 +9,7 @@ mod key;
 mod lint;
 mod live;
 mod new;
+mod output;
 mod request;
 mod run;
 mod status;
@@ -92,6 +93,7 @@ enum Command {
     /// Is this machine fit to replay?
     Doctor(doctor::DoctorArgs),
     /// Build or list the images that replays run in
+    #[command(after_help = images::EXAMPLES)]
     Images {
         #[command(subcommand)]
         command: ImagesCommand,

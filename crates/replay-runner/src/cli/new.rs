@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use replay_runner::scaffold::{self, Judge, ScaffoldError};
 
-use super::USAGE;
+use super::{USAGE, output};
 
 /// Start a task repository that is fit to post
 #[derive(Debug, Args)]
@@ -55,12 +55,16 @@ pub(crate) fn run(args: &NewArgs) -> u8 {
     };
     match scaffold::write(&args.task, language, judge) {
         Ok(written) => {
-            for path in written {
-                println!("{}", path.display());
-            }
+            let paths: Vec<String> = written
+                .iter()
+                .map(|path| format!("{}\n", path.display()))
+                .collect();
             let place = args.task.display();
-            println!("\nnext: replay-runner run {place}\n      {place}/README.md says the rest");
-            0
+            let shown = format!(
+                "{}\nnext: replay-runner run {place}\n      {place}/README.md says the rest\n",
+                paths.concat()
+            );
+            output::ended(&shown, 0)
         }
         Err(error) => {
             eprintln!("replay-runner: {error}");

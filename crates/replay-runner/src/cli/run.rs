@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::request::{Refused, RequestArgs};
 use super::terminal::Style;
-use super::{Global, USAGE, live, summary};
+use super::{Global, USAGE, live, output, summary};
 
 /// Replay a submission, or the baseline of a task
 #[derive(Debug, Args)]
@@ -61,14 +61,11 @@ pub(crate) async fn run(args: &RunArgs, global: &Global) -> u8 {
         }
         Err(Refused::Failure(failure)) => (unprepared(failure), ReceiptWritten::AsAsked),
     };
-    if let Err(error) = print(&report, args.json) {
-        eprintln!("replay-runner: the report could not be written: {error}");
-        return 1;
-    }
-    match receipt {
+    let status = match receipt {
         ReceiptWritten::AsAsked => report.status.exit_code(),
         ReceiptWritten::No => Status::Error.exit_code(),
-    }
+    };
+    output::status_after(print(&report, args.json), status)
 }
 
 /// Whether the receipt that was asked for, if one was, is there.
@@ -165,15 +162,11 @@ fn unprepared(failure: Failure) -> Report {
 }
 
 fn print(report: &Report, json: bool) -> io::Result<()> {
-    use io::Write as _;
-    let mut out = io::stdout().lock();
-    if json {
-        serde_json::to_writer_pretty(&mut out, report)?;
-        writeln!(out)?;
+    output::write(&if json {
+        serde_json::to_string_pretty(report)? + "\n"
     } else {
-        out.write_all(summary::summary(report, Style::of_stdout()).as_bytes())?;
-    }
-    out.flush()
+        summary::summary(report, Style::of_stdout())
+    })
 }
 
 /// Ctrl-C and SIGTERM stop the sandbox, remove it and then end the program; a

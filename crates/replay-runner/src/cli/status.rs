@@ -1,16 +1,16 @@
 //! `replay-runner status`.
 
-use std::io::{self, IsTerminal as _, Write as _};
-use std::path::PathBuf;
+use std::io::{self, IsTerminal as _};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
-use replay_runner::daemon::config;
 use replay_runner::daemon::spool::{JobLine, Overview, overview};
+use replay_runner::daemon::{config, is_running};
 use replay_runner::state::State;
 
 use super::terminal::{Paint, Style};
-use super::{Global, USAGE};
+use super::{Global, USAGE, output};
 
 /// Show what the daemon is doing now, and the last outcomes
 #[derive(Debug, Args)]
@@ -20,7 +20,7 @@ Examples:
   replay-runner status --watch
   replay-runner status --json | jq '.counts.states'
 
-Exit status: 0 if the daemon works or has ended as asked, 1 if it is paused or gone.")]
+Exit status: 0 if the daemon works or has ended as asked, 1 if it is paused, gone, or not let in.")]
 pub(crate) struct StatusArgs {
     /// The daemon's configuration, if that names the state directory
     #[arg(long, value_name = "FILE", env = "REPLAY_RUNNER_CONFIG")]
@@ -62,13 +62,20 @@ pub(crate) async fn run(args: &StatusArgs, global: &Global) -> u8 {
                 return 1;
             }
         };
-        let health = Health::of(&overview);
-        if let Err(error) = show(args, &overview, health) {
-            eprintln!("replay-runner: the status could not be written: {error}");
-            return 1;
-        }
-        if !args.watch {
-            return u8::from(!matches!(health, Health::Works | Health::Ended));
+        let health = match Health::of(&overview, &root) {
+            Ok(health) => health,
+            Err(error) => {
+                eprintln!(
+                    "replay-runner: the daemon's lock in {} cannot be looked at: {error}",
+                    root.display()
+                );
+                return 1;
+            }
+        };
+        let shown = show(args, &overview, health);
+        if !args.watch || shown.is_err() {
+            let status = u8::from(!matches!(health, Health::Works | Health::Ended));
+            return output::status_after(shown, status);
         }
         tokio::select! {
             () = tokio::time::sleep(Duration::from_secs(1)) => {}
@@ -96,42 +103,38 @@ fn root(args: &StatusArgs, global: &Global) -> Result<PathBuf, String> {
 enum Health {
     Works,
     Paused,
+    /// The coordinator does not let it in.
+    Barred,
     Ended,
     /// It says that it works, and its process is not there.
     Gone,
 }
 
 impl Health {
-    fn of(overview: &Overview) -> Self {
+    fn of(overview: &Overview, root: &Path) -> io::Result<Self> {
         let Some(phase) = &overview.phase else {
-            return Self::Gone;
+            return Ok(Self::Gone);
         };
-        if phase.name == "ended" {
-            return Self::Ended;
-        }
-        // The directory of any living process is there, whoever asks.
-        if !PathBuf::from(format!("/proc/{}", phase.pid)).exists() {
-            return Self::Gone;
-        }
-        match phase.name.as_str() {
+        Ok(match phase.name.as_str() {
+            "ended" => Self::Ended,
+            _ if !is_running(root)? => Self::Gone,
             "paused" => Self::Paused,
+            "barred" => Self::Barred,
             _ => Self::Works,
-        }
+        })
     }
 }
 
 fn show(args: &StatusArgs, overview: &Overview, health: Health) -> io::Result<()> {
-    let mut out = io::stdout().lock();
     if args.json {
-        serde_json::to_writer_pretty(&mut out, overview)?;
-        return writeln!(out);
+        return output::write(&(serde_json::to_string_pretty(overview)? + "\n"));
     }
+    let text = text(overview, health, Style::of_stdout());
     if args.watch && io::stdout().is_terminal() {
         // Home, and clear what is below.
-        write!(out, "\x1b[H\x1b[J")?;
+        return output::write(&format!("\x1b[H\x1b[J{text}"));
     }
-    out.write_all(text(overview, health, Style::of_stdout()).as_bytes())?;
-    out.flush()
+    output::write(&text)
 }
 
 fn text(overview: &Overview, health: Health, style: Style) -> String {
@@ -172,6 +175,7 @@ fn head(overview: &Overview, health: Health, style: Style) -> String {
     let (paint, word) = match health {
         Health::Works => (Paint::Green, "works"),
         Health::Paused => (Paint::Red, "paused"),
+        Health::Barred => (Paint::Red, "is not let in"),
         Health::Ended => (Paint::Yellow, "ended"),
         Health::Gone => (Paint::Red, "is gone"),
     };
@@ -224,6 +228,12 @@ fn settled_line(job: &JobLine, now: i64, style: Style) -> String {
     };
     let code = job.code.as_deref().unwrap_or("-");
     let note = match job.state.as_str() {
+        // Whose mend it is, the code alone does not tell.
+        "posted" if status == "error" && !job.message.is_empty() => {
+            let told = format!("{status} {code}: ");
+            let why = job.message.strip_prefix(&told).unwrap_or(&job.message);
+            format!(": {}", plain(why, 200))
+        }
         "posted" => String::new(),
         "kept" => " (dry run: not posted)".to_owned(),
         state => format!(" ({state}: {})", plain(&job.message, 100)),

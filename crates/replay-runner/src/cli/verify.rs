@@ -13,7 +13,7 @@ use replay_runner::receipt::{ReceiptKey, claims, verify_file};
 
 use super::request::{Refused, RequestArgs};
 use super::run::{cancel_on_signal, replay_until};
-use super::{Global, USAGE};
+use super::{Global, USAGE, output};
 
 /// Exit status for a receipt that does not hold.
 const REFUSED: u8 = 3;
@@ -66,16 +66,13 @@ enum Verdict {
 pub(crate) async fn run(args: &VerifyArgs, global: &Global) -> u8 {
     match verified(args, global).await {
         Ok(Verdict::Holds(verified)) => {
-            print!("{}", describe(&verified));
+            let mut shown = describe(&verified);
             if args.replay.is_some() {
-                println!("  replayed here: the same claims");
+                shown.push_str("  replayed here: the same claims\n");
             }
-            0
+            output::ended(&shown, 0)
         }
-        Ok(Verdict::DoesNot(why)) => {
-            println!("REFUSED\n  {why}");
-            REFUSED
-        }
+        Ok(Verdict::DoesNot(why)) => output::ended(&format!("REFUSED\n  {why}\n"), REFUSED),
         Err(Refused::Usage(message)) => {
             eprintln!("replay-runner: {message}");
             USAGE

@@ -25,6 +25,8 @@ const TROUBLE: Backoff = Backoff {
     base: Duration::from_secs(1),
     most: Duration::from_mins(5),
 };
+/// The phase of a daemon that the coordinator does not let in.
+pub(super) const BARRED: &str = "barred";
 /// A job that waits this long for room is overtaken by no other: milliseconds.
 const PATIENCE: i64 = 5 * 60 * 1000;
 
@@ -37,9 +39,19 @@ pub(super) struct Intake {
     failures: u32,
     /// How often it has asked.
     pub(super) rounds: u64,
+    /// Why there is no work, since the coordinator's last usable answer.
+    trouble: Option<NoWork>,
     has_leases: bool,
     /// Whether the answer to a request that leases may have been lost.
     has_lost_answer: bool,
+}
+
+/// Why a coordinator gives no work.
+#[derive(Debug)]
+struct NoWork {
+    reason: String,
+    /// It does not let this validator in, which waiting alone does not mend.
+    is_barred: bool,
 }
 
 impl Intake {
@@ -49,6 +61,7 @@ impl Intake {
             ask_at: Instant::now(),
             failures: 0,
             rounds: 0,
+            trouble: None,
             has_leases: true,
             has_lost_answer: false,
         }
@@ -62,6 +75,20 @@ impl Intake {
     /// Whether everything that was offered has been taken or passed over.
     pub(super) fn is_empty(&self) -> bool {
         self.backlog.is_empty()
+    }
+
+    /// Why there is no work, unless the coordinator's last answer was usable.
+    pub(super) fn trouble(&self) -> Option<&str> {
+        self.trouble.as_ref().map(|trouble| trouble.reason.as_str())
+    }
+
+    /// The phase of a daemon that takes work, and the reason for it.
+    pub(super) fn phase(&self) -> (&'static str, &str) {
+        match &self.trouble {
+            None => ("working", ""),
+            Some(trouble) if trouble.is_barred => (BARRED, &trouble.reason),
+            Some(trouble) => ("working", &trouble.reason),
+        }
     }
 
     /// Asks for work if it is time, and takes as many jobs as `free`.
@@ -115,7 +142,7 @@ impl Intake {
                 self.has_lost_answer = shared.client().leases_by_asking()
                     && !config.dry_run
                     && error.trouble() == Trouble::Passing;
-                self.trouble(shared, &error).await;
+                self.note_trouble(shared, &error);
                 Ok(0)
             }
         }
@@ -128,7 +155,7 @@ impl Intake {
         let held = match client.held().await {
             Ok(held) => held,
             Err(error) if error.trouble() == Trouble::Passing => {
-                self.trouble(shared, &error).await;
+                self.note_trouble(shared, &error);
                 return Ok(0);
             }
             // This coordinator does not tell.
@@ -146,7 +173,7 @@ impl Intake {
                 Ok(None) => {}
                 Err(error) => {
                     self.has_lost_answer = error.trouble() == Trouble::Passing;
-                    self.trouble(shared, &error).await;
+                    self.note_trouble(shared, &error);
                     return Ok(taken);
                 }
             }
@@ -175,7 +202,7 @@ impl Intake {
                 admit(shared, job).await
             }
             Err(error) => {
-                self.trouble(shared, &error).await;
+                self.note_trouble(shared, &error);
                 self.backlog.replace(Vec::new());
                 Ok(0)
             }
@@ -184,6 +211,7 @@ impl Intake {
 
     async fn coordinator_answers(&mut self, shared: &Shared) -> Result<(), SpoolError> {
         shared.coordinator_up.store(true, Ordering::Relaxed);
+        self.trouble = None;
         if self.failures > 0 {
             self.failures = 0;
             tracing::info!("the coordinator answers again");
@@ -194,7 +222,7 @@ impl Intake {
         Ok(())
     }
 
-    async fn trouble(&mut self, shared: &Shared, error: &ClientError) {
+    fn note_trouble(&mut self, shared: &Shared, error: &ClientError) {
         self.failures = self.failures.saturating_add(1);
         let interval = shared.config().interval;
         let wait = TROUBLE
@@ -206,11 +234,10 @@ impl Intake {
         shared.coordinator_up.store(up, Ordering::Relaxed);
         let mend = error.mend().unwrap_or("it is asked again later");
         tracing::warn!(%error, mend, wait_seconds = wait.as_secs(), "there is no work to be had");
-        let reason = match error.mend() {
-            Some(mend) => format!("{error}; {mend}"),
-            None => error.to_string(),
-        };
-        shared.set_phase("working", &reason).await;
+        self.trouble = Some(NoWork {
+            reason: error.told(),
+            is_barred: error.is_barred(),
+        });
     }
 }
 
@@ -285,7 +312,7 @@ async fn read(shared: &Shared, pending: &Pending) -> Result<Option<Job>, SpoolEr
     shared
         .meters
         .replayed(&outcome.status.to_string(), outcome.code.as_str(), &[]);
-    tracing::warn!(job_id = pending.job_id, code = %failure.code, "a job cannot be replayed");
+    tracing::warn!(job_id = pending.job_id, code = %failure.code, why = failure.message, "a job cannot be replayed");
     attempt::store(shared, &pending.job_id, &body, None).await?;
     Ok(None)
 }

@@ -35,6 +35,7 @@ pub mod spool;
 mod wellness;
 
 pub use key::{KeyError, read_key};
+pub use lock::is_running;
 pub use result::ResultBody;
-pub use run::{DaemonError, Ended, Overrides, Start, run};
+pub use run::{DaemonError, Ended, Overrides, Shortfall, Start, run};
 pub use secrecy::seal_process;

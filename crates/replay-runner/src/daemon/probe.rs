@@ -62,12 +62,10 @@ fn policy(config: &Config) -> Result<FetchPolicy, Failure> {
     if access.private_addresses {
         policy = policy.addresses(Addresses::Any);
     }
-    if let Some(path) = &access.root_certificate {
-        let pem = std::fs::read(path).map_err(|error| {
-            let shown = path.display();
-            let message = format!("extra_root_certificate {shown}: {error}");
-            Failure::new(protocol::Code::Internal, message)
-        })?;
+    let pem = access
+        .read_root_certificate()
+        .map_err(|error| Failure::new(protocol::Code::Internal, error.to_string()))?;
+    if let Some(pem) = pem {
         policy = policy.extra_root_pem(pem);
     }
     Ok(policy)

@@ -113,12 +113,23 @@ impl Overrides {
 }
 
 /// How a daemon ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ended {
     /// Results that are in the spool and not posted yet; the next start posts them.
     pub unposted: usize,
-    /// Whether its rounds ended with a coordinator that gave no usable answer.
-    pub unanswered: bool,
+    /// Why it has not done the rounds that it was told to do.
+    pub shortfall: Option<Shortfall>,
+}
+
+/// Why a daemon has not done the rounds that it was told to do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Shortfall {
+    /// This host takes no work, and a single round waits for nothing.
+    #[error("no work is taken: {0}")]
+    Paused(String),
+    /// The coordinator gives no work, or does not let this validator in.
+    #[error("the coordinator gave no usable answer: {0}")]
+    Unanswered(String),
 }
 
 /// Runs a daemon to its end: a signal, or the last of its rounds.
@@ -157,6 +168,7 @@ pub async fn run(start: Start) -> Result<Ended, DaemonError> {
         intake: Intake::new(),
         running: Running::default(),
         probing: None,
+        shortfall: None,
         reopens: false,
         signals,
         start,
@@ -171,6 +183,8 @@ struct Daemon {
     intake: Intake,
     running: Running,
     probing: Option<JoinHandle<()>>,
+    /// Why it ends before its single round is done.
+    shortfall: Option<Shortfall>,
     /// Whether slots or access have changed, which counts once no replay runs.
     reopens: bool,
     signals: Signals,
@@ -242,13 +256,17 @@ impl Daemon {
             self.running.release(&self.shared.spool).await;
             match self.one_turn().await {
                 // A disk that is full now will have room again.
-                Err(error) if error.is_full() => {
+                Err(error) if error.is_full() && !self.shared.config().is_once() => {
                     tracing::error!(%error, "the spool cannot be written");
                     tokio::time::sleep(NAP).await;
                 }
                 result => result?,
             }
             if self.is_over().await? {
+                return Ok(());
+            }
+            self.shortfall = self.waits_in_vain();
+            if self.shortfall.is_some() {
                 return Ok(());
             }
             match self.wait().await {
@@ -292,16 +310,13 @@ impl Daemon {
         if self.running.is_empty() {
             remove_leftovers(&engine.0).await;
         }
-        let before = self.intake.rounds;
         let waiting = shared.spool.due().await?.len();
         let free = engine.1.free_slots().saturating_sub(waiting);
         if !self.rounds_are_over() {
             self.intake.take(&shared, free).await?;
         }
-        let is_answered = shared.coordinator_up.load(Ordering::Relaxed);
-        if !shared.is_working() || (self.intake.rounds != before && is_answered) {
-            shared.set_phase("working", "").await;
-        }
+        let (phase, reason) = self.intake.phase();
+        shared.set_phase(phase, reason).await;
         intake::start_due(&shared, &engine, &mut self.running).await?;
         Ok(())
     }
@@ -316,6 +331,32 @@ impl Daemon {
         Ok(self.rounds_are_over()
             && self.running.is_empty()
             && self.shared.spool.unfinished().await? == 0)
+    }
+
+    /// Why a daemon that asks a single time ends without waiting until its host is
+    /// fit again: whoever runs it so waits for its exit status.
+    fn waits_in_vain(&self) -> Option<Shortfall> {
+        if !self.shared.config().is_once() || !self.running.is_empty() {
+            return None;
+        }
+        let (phase, reason) = self.shared.phase();
+        (phase == "paused").then_some(Shortfall::Paused(reason))
+    }
+
+    /// Why it has not done its rounds, once it ends.
+    async fn shortfall(&self) -> Result<Option<Shortfall>, DaemonError> {
+        if self.shared.config().cycles.is_none() {
+            return Ok(None);
+        }
+        if let Some(trouble) = self.intake.trouble() {
+            return Ok(Some(Shortfall::Unanswered(trouble.to_owned())));
+        }
+        // What was left may have been posted since.
+        if self.shortfall.is_some() && !self.is_over().await? {
+            return Ok(self.shortfall.clone());
+        }
+        let is_up = self.shared.coordinator_up.load(Ordering::Relaxed);
+        Ok((!is_up).then(|| Shortfall::Unanswered("see the log".to_owned())))
     }
 
     async fn wait(&mut self) -> Turn {
@@ -379,11 +420,9 @@ impl Daemon {
         // Tasks in the background may outlive this; what the host has mounted must not.
         shared.set_engine(None);
         shared.set_phase("ended", "").await;
-        let unanswered =
-            shared.config().cycles.is_some() && !shared.coordinator_up.load(Ordering::Relaxed);
         Ok(Ended {
             unposted,
-            unanswered,
+            shortfall: self.shortfall().await?,
         })
     }
 
@@ -400,7 +439,7 @@ impl Daemon {
     }
 
     /// Turns a task's slug into its id, which is what the coordinator filters by.
-    /// False if the daemon is told to stop meanwhile.
+    /// False if the daemon is told to stop meanwhile, or waits for nothing.
     async fn name_task(&mut self) -> Result<bool, DaemonError> {
         let config = self.shared.config();
         let (Some(slug), None) = (&config.task_slug, &config.task_id) else {
@@ -417,7 +456,17 @@ impl Daemon {
                 Ok(None) => return Err(DaemonError::NoSuchTask(slug.clone())),
                 Err(error) => {
                     tracing::warn!(%error, "the task cannot be looked up yet");
-                    self.shared.set_phase("starting", &error.to_string()).await;
+                    let reason = error.told();
+                    if config.is_once() {
+                        self.shortfall = Some(Shortfall::Unanswered(reason));
+                        return Ok(false);
+                    }
+                    let phase = if error.is_barred() {
+                        intake::BARRED
+                    } else {
+                        "starting"
+                    };
+                    self.shared.set_phase(phase, &reason).await;
                 }
             }
             tokio::select! {
@@ -445,22 +494,26 @@ impl Daemon {
     }
 
     fn adopt(&mut self, new: Config) {
-        let old = self.shared.config();
+        // What the file said meanwhile was never in use.
+        let runs = &self.start.config;
         let fixed = [
-            ("the wallet", old.wallet != new.wallet),
-            ("the state directory", old.state_dir != new.state_dir),
-            ("listen", old.listen != new.listen),
-            ("task_slug", old.task_slug != new.task_slug),
+            ("the wallet", runs.wallet != new.wallet),
+            ("the state directory", runs.state_dir != new.state_dir),
+            ("listen", runs.listen != new.listen),
+            ("task_slug", runs.task_slug != new.task_slug),
         ];
         for (what, _) in fixed.iter().filter(|(_, changed)| *changed) {
             tracing::warn!(what, "changes only when the daemon starts anew");
         }
+        if let Err(error) = new.access.read_root_certificate() {
+            return tracing::error!(%error, "the configuration stays as it was");
+        }
         match Client::new(&new, self.start.keypair.clone()) {
-            Ok(client) if old.task_slug.is_none() => self.shared.set_client(client),
+            Ok(client) if runs.task_slug.is_none() => self.shared.set_client(client),
             Ok(_) => {}
             Err(error) => return tracing::error!(%error, "the configuration stays as it was"),
         }
-        let reopens = new.wants_another_host_than(&old);
+        let reopens = new.wants_another_host_than(&self.shared.config());
         self.shared.set_config(new);
         self.reopens |= reopens;
         if reopens && !self.running.is_empty() {

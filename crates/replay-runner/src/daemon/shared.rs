@@ -18,6 +18,7 @@ use super::caches::{self, InUse};
 use super::client::Client;
 use super::clock::now_ms;
 use super::config::Config;
+use super::intake::BARRED;
 use super::meters::{Gauges, Meters};
 use super::spool::{Counts, Phase, Spool};
 use super::wellness::Wellness;
@@ -152,7 +153,11 @@ impl Shared {
         if self.engine().is_none() {
             return Some("the container engine has not answered yet".to_owned());
         }
-        self.wellness().paused().map(str::to_owned)
+        if let Some(reason) = self.wellness().paused() {
+            return Some(reason.to_owned());
+        }
+        let phase = self.phase();
+        matches!(phase.0.as_str(), "paused" | BARRED).then_some(phase.1)
     }
 
     /// Notes, tells and remembers what the daemon does, if that is new.
@@ -178,14 +183,15 @@ impl Shared {
         }
     }
 
-    /// Whether it was working when it last told.
-    pub(super) fn is_working(&self) -> bool {
-        self.phase.lock().unwrap_or_else(PoisonError::into_inner).0 == "working"
+    /// What the daemon told last that it does, and why.
+    pub(super) fn phase(&self) -> (String, String) {
+        let phase = self.phase.lock().unwrap_or_else(PoisonError::into_inner);
+        phase.clone()
     }
 
     /// The line that the service manager shows.
     pub(super) fn status_line(&self) -> String {
-        let phase = self.phase.lock().unwrap_or_else(PoisonError::into_inner);
+        let phase = self.phase();
         let busy = self.engine().map_or(0, |(_, budget)| budget.busy());
         match phase.1.as_str() {
             "" => format!("{}, {busy} replays run", phase.0),

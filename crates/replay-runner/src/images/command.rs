@@ -11,12 +11,26 @@ use super::error::ImageError;
 use super::list::{ImageStatus, list};
 use super::recipe::Recipe;
 
+const BUILD_EXAMPLES: &str = "\
+Examples:
+  replay-runner images build
+  replay-runner images build replay-sandbox/c replay-sandbox/python:1
+  replay-runner images build --locked                 fail if Debian's packages have changed
+  replay-runner images build --recipes my-images --update-lock";
+
+const LIST_EXAMPLES: &str = "\
+Examples:
+  replay-runner images list
+  replay-runner images list --recipes my-images";
+
 /// What to do about the images that replays run in.
 #[derive(Debug, Clone, Subcommand)]
 pub enum ImagesCommand {
     /// Build the images that the engine does not have yet
+    #[command(after_help = BUILD_EXAMPLES)]
     Build(BuildArguments),
     /// List the images and whether the engine has them
+    #[command(after_help = LIST_EXAMPLES)]
     List(RecipeArguments),
 }
 

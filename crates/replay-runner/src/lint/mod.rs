@@ -10,7 +10,7 @@ mod paths;
 mod pinned;
 mod rehearsal;
 
-use protocol::{Code, Fault};
+use protocol::{Code, Fault, Report};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
@@ -63,7 +63,7 @@ pub struct Linted {
 }
 
 /// Goes through the checklist for the task of `request`. Fails only where this
-/// host cannot replay; what is wrong with the task is a finding.
+/// host cannot replay, or `cancel` stops it; what is wrong with the task is a finding.
 pub async fn lint(
     host: &Host,
     request: &Request,
@@ -191,6 +191,15 @@ fn pinned_by(request: &Request, found: &mut Findings) {
     }
 }
 
+/// A report that says something of the task; where this host failed or the replay
+/// was stopped, there is nothing to judge by.
+fn by_the_task(report: Report) -> Result<Report, Failure> {
+    if report.fault == Some(Fault::Validator) {
+        return Err(Failure::new(report.code, report.message));
+    }
+    Ok(report)
+}
+
 /// The rules that take replays.
 #[expect(
     clippy::too_many_arguments,
@@ -207,10 +216,7 @@ async fn replays(
     found: &mut Findings,
 ) -> Result<Vec<Rehearsed>, Failure> {
     let task = &request.task;
-    let baseline = replay(host, request, progress, cancel).await.report;
-    if baseline.fault == Some(Fault::Validator) {
-        return Err(Failure::new(baseline.code, baseline.message));
-    }
+    let baseline = by_the_task(replay(host, request, progress, cancel).await.report)?;
     if !measured::baseline(task, &baseline, found) {
         for rule in [
             Rule::Direction,
@@ -230,7 +236,7 @@ async fn replays(
         let Some(patch) = patch else { continue };
         let mut example = request.clone();
         example.submission.patch = Some(patch.clone());
-        let report = replay(host, &example, progress, cancel).await.report;
+        let report = by_the_task(replay(host, &example, progress, cancel).await.report)?;
         measured::direction(task, &baseline, &report, expected, found);
     }
     if examples.better.is_none() && examples.worse.is_none() {
@@ -243,7 +249,7 @@ async fn replays(
         found.skipped(Rule::Rehearsal, "not asked for");
         return Ok(Vec::new());
     }
-    let rehearsed = rehearsal::rehearse(host, request, tree, &baseline, cancel).await;
+    let rehearsed = rehearsal::rehearse(host, request, tree, &baseline, cancel).await?;
     for one in rehearsed.iter().filter(|one| one.scores) {
         found.error(
             Rule::Rehearsal,

@@ -70,16 +70,22 @@ pub fn write(dir: &Path, language: Language, judge: Judge) -> Result<Vec<PathBuf
         let path = path.to_owned();
         move |source| ScaffoldError::Io { path, source }
     };
-    fs::create_dir_all(dir).map_err(io(dir))?;
-    if fs::read_dir(dir).map_err(io(dir))?.next().is_some() {
-        return Err(ScaffoldError::NotEmpty(dir.to_owned()));
+    // Whatever is refused leaves nothing behind.
+    let absolute = if dir.exists() {
+        if fs::read_dir(dir).map_err(io(dir))?.next().is_some() {
+            return Err(ScaffoldError::NotEmpty(dir.to_owned()));
+        }
+        dir.canonicalize()
+    } else {
+        std::path::absolute(dir)
     }
-    let absolute = dir.canonicalize().map_err(io(dir))?;
+    .map_err(io(dir))?;
     let name = absolute.file_name().unwrap_or_default().to_string_lossy();
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
     if !(3..=120).contains(&name.len()) || !name.bytes().all(plain) {
         return Err(ScaffoldError::Name(name.into_owned()));
     }
+    fs::create_dir_all(dir).map_err(io(dir))?;
     let mut written = Vec::new();
     for (file, content) in template(language, judge) {
         let file = if *file == "gitignore" {
@@ -115,6 +121,17 @@ mod tests {
                 assert_eq!(task.score_command.is_some(), judge == Judge::ScoreStage);
             }
         }
+    }
+
+    #[test]
+    fn a_name_that_makes_no_slug_leaves_no_directory_behind() {
+        let place = tempfile::tempdir().unwrap();
+        for name in ["zz", "a task", "new/zz", "x/.."] {
+            let dir = place.path().join(name);
+            let error = write(&dir, Language::Python, Judge::ScoreStage).unwrap_err();
+            assert!(matches!(error, ScaffoldError::Name(_)), "{name}: {error}");
+        }
+        assert!(fs::read_dir(place.path()).unwrap().next().is_none());
     }
 
     #[test]

@@ -192,6 +192,18 @@ pub(crate) fn row(status: &str) -> Value {
 pub(crate) fn offering(
     result: impl Fn(usize, &Request) -> Reply + Send + Sync + 'static,
 ) -> Coordinator {
+    offering_job(empty_job(), result)
+}
+
+/// Offers `job` until its result was posted; the row says that it is an error.
+pub(crate) fn offering_of(job: Value) -> Coordinator {
+    offering_job(job, |_, _| Reply::json(200, &row("error")))
+}
+
+fn offering_job(
+    job: Value,
+    result: impl Fn(usize, &Request) -> Reply + Send + Sync + 'static,
+) -> Coordinator {
     let state = Arc::new(Mutex::new((0, false)));
     Coordinator::start(move |request| {
         let mut state = state.lock().unwrap();
@@ -205,9 +217,7 @@ pub(crate) fn offering(
             "/api/v1/validator/submissions/scan" if state.1 => {
                 Reply::json(200, &json!({"jobs": []}))
             }
-            "/api/v1/validator/submissions/scan" => {
-                Reply::json(200, &json!({"jobs": [empty_job()]}))
-            }
+            "/api/v1/validator/submissions/scan" => Reply::json(200, &json!({"jobs": [job]})),
             "/api/v1/verifications" => Reply::json(200, &json!([])),
             _ => Reply::json(404, &json!({"detail": "Not Found"})),
         }

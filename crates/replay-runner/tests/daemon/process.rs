@@ -128,6 +128,10 @@ pub(crate) fn chmod(path: &Path) {
 pub(crate) struct Daemon(Child);
 
 impl Daemon {
+    pub(crate) fn of(child: Child) -> Self {
+        Self(child)
+    }
+
     pub(crate) fn id(&self) -> u32 {
         self.0.id()
     }

@@ -9,7 +9,7 @@ use std::process::Command;
 use nix::sys::signal::Signal;
 use serde_json::json;
 
-use crate::coordinator::{Coordinator, Reply, offering, row};
+use crate::coordinator::{Coordinator, Reply, empty_job, offering, offering_of, row};
 use crate::process::{Place, chmod};
 
 fn idle() -> Coordinator {
@@ -322,6 +322,199 @@ fn status_says_when_the_daemon_is_gone() {
     let (code, text) = status();
     assert!(
         code == Some(0) && text.starts_with("the daemon ended"),
+        "{text}"
+    );
+}
+
+fn status_of(state: &Path) -> (Option<i32>, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_replay-runner"))
+        .args(["status", "--state"])
+        .arg(state)
+        .output()
+        .unwrap();
+    (
+        output.status.code(),
+        String::from_utf8_lossy(&output.stdout).into_owned(),
+    )
+}
+
+#[test]
+fn a_validator_that_is_not_let_in_is_not_ready_and_says_so_for_as_long_as_it_lasts() {
+    for (code, mend) in [(403, "allow this hotkey"), (401, "check that the wallet")] {
+        let coordinator =
+            Coordinator::start(move |_| Reply::json(code, &json!({"detail": "not allowed"})));
+        let place = Place::new();
+        place.configure(coordinator.address, "listen = \"127.0.0.1:0\"");
+        let daemon = place.start();
+        let address = listens(&place);
+        place.wait("word of the refusal", || {
+            get(&address, "/readyz").contains(mend).then_some(())
+        });
+        // Another round finds the same, and the reason is not wiped.
+        let before = coordinator.asked("/scan").len();
+        place.wait("another turn", || {
+            assert!(get(&address, "/readyz").starts_with("HTTP/1.1 503"));
+            (coordinator.asked("/scan").len() > before).then_some(())
+        });
+        let (status, text) = status_of(&place.state());
+        assert!(
+            status == Some(1) && text.contains("is not let in") && text.contains(mend),
+            "{text}"
+        );
+        assert!(get(&address, "/healthz").starts_with("HTTP/1.1 200"));
+        assert!(daemon.stop().success());
+
+        let once = place.command().arg("--once").status().unwrap();
+        assert_eq!(once.code(), Some(1), "{}", place.log());
+        let log = place.log();
+        let last = log.lines().last().unwrap_or_default();
+        assert!(
+            last.starts_with("replay-runner:") && last.contains(mend),
+            "{last}"
+        );
+    }
+}
+
+#[test]
+fn a_single_round_waits_for_no_engine_disk_or_coordinator_and_says_what_is_missing() {
+    let coordinator = idle();
+    for (more, engine, told) in [
+        ("", Some("unix:///nonexistent/docker.sock"), "DOCKER_HOST"),
+        ("min_free_disk = \"900000g\"", None, "min_free_disk"),
+    ] {
+        let place = Place::new();
+        place.configure(coordinator.address, "");
+        let file = place.path("validator.toml");
+        let text = fs::read_to_string(&file).unwrap();
+        let text = if more.is_empty() {
+            text
+        } else {
+            text.replace("min_free_disk = 0", more)
+        };
+        fs::write(&file, text).unwrap();
+        let mut command = place.command();
+        command.arg("--once");
+        if let Some(engine) = engine {
+            command.env("DOCKER_HOST", engine);
+        }
+        let daemon = crate::process::Daemon::of(command.spawn().unwrap());
+        assert_eq!(daemon.ended().code(), Some(1), "{}", place.log());
+        let log = place.log();
+        let last = log.lines().last().unwrap_or_default();
+        assert!(
+            last.starts_with("replay-runner:") && last.contains(told),
+            "{last}"
+        );
+    }
+    assert!(coordinator.asked("/scan").is_empty());
+
+    let place = Place::new();
+    place.configure("127.0.0.1:1".parse().unwrap(), "task_slug = \"digits\"");
+    let daemon = crate::process::Daemon::of(place.command().arg("--once").spawn().unwrap());
+    assert_eq!(daemon.ended().code(), Some(1), "{}", place.log());
+}
+
+#[test]
+fn a_certificate_that_is_not_there_is_a_mistake_of_the_configuration() {
+    let coordinator = idle();
+    let place = Place::new();
+    place.configure(
+        coordinator.address,
+        "extra_root_certificate = \"nowhere.pem\"",
+    );
+    let status = place.command().status().unwrap();
+    let log = place.log();
+    assert_eq!(status.code(), Some(2), "{log}");
+    assert!(
+        log.contains("extra_root_certificate") && log.contains("nowhere.pem"),
+        "{log}"
+    );
+
+    // A running daemon stays with what it has.
+    place.configure(coordinator.address, "");
+    let daemon = place.start();
+    place.wait("a turn", || {
+        (!coordinator.asked("/scan").is_empty()).then_some(())
+    });
+    place.configure(
+        coordinator.address,
+        "extra_root_certificate = \"nowhere.pem\"",
+    );
+    daemon.signal(Signal::SIGHUP);
+    place.wait("word of the mistake", || {
+        place.log().contains("stays as it was").then_some(())
+    });
+    assert!(daemon.stop().success());
+}
+
+#[test]
+fn sighup_compares_with_what_runs_and_not_with_what_the_file_said_meanwhile() {
+    let coordinator = idle();
+    let place = Place::new();
+    place.configure(coordinator.address, "");
+    let daemon = place.start();
+    place.wait("a turn", || {
+        (!coordinator.asked("/scan").is_empty()).then_some(())
+    });
+    let said = |what: &str| place.log().matches(what).count();
+    for (round, more) in [(1, "task_slug = \"other\""), (2, "")] {
+        place.configure(coordinator.address, more);
+        daemon.signal(Signal::SIGHUP);
+        place.wait("another reading", || {
+            (said("was read again") == round).then_some(())
+        });
+        assert_eq!(said("changes only when"), 1, "{}", place.log());
+    }
+    assert!(daemon.stop().success());
+}
+
+#[test]
+fn status_takes_no_other_process_for_the_daemon() {
+    let coordinator = idle();
+    let place = Place::new();
+    place.configure(coordinator.address, "");
+    let mut child = place.command().spawn().unwrap();
+    place.wait("a turn", || {
+        (!coordinator.asked("/scan").is_empty()).then_some(())
+    });
+    assert_eq!(status_of(&place.state()).0, Some(0));
+    // It is dead, and its number is still in use: nobody has waited for it.
+    nix::sys::signal::kill(
+        nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap()),
+        Signal::SIGKILL,
+    )
+    .unwrap();
+    place.wait("the end", || {
+        let (status, text) = status_of(&place.state());
+        (status == Some(1) && text.contains("does not run any more")).then_some(())
+    });
+    assert!(Path::new(&format!("/proc/{}", child.id())).exists());
+    child.wait().unwrap();
+}
+
+#[test]
+fn a_job_that_cannot_be_replayed_here_is_told_with_its_reason() {
+    let job = {
+        let mut job = empty_job();
+        job["replay_spec"]["limits"] = json!({"pids": 1024});
+        job
+    };
+    let coordinator = offering_of(job);
+    let place = Place::new();
+    place.configure(
+        coordinator.address,
+        "once = true\nreplay_sandbox_pids_limit = 512",
+    );
+    assert!(
+        place.command().status().unwrap().success(),
+        "{}",
+        place.log()
+    );
+    let why = "limits.pids is 1024";
+    assert!(place.log().contains(why), "{}", place.log());
+    let (_, text) = status_of(&place.state());
+    assert!(
+        text.contains(why) && text.contains("replay_sandbox_pids_limit"),
         "{text}"
     );
 }

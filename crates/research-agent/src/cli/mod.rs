@@ -79,6 +79,7 @@ enum Command {
     /// Mine again and again
     Loop(loop_command::LoopArgs),
     /// What you earned: look at it, claim it, say who is paid
+    #[command(after_help = rewards::EXAMPLES)]
     Rewards {
         #[command(subcommand)]
         command: Box<rewards::RewardsCommand>,
@@ -86,6 +87,7 @@ enum Command {
     /// Send one signed request, for scripts
     SignedRequest(signed_request::SignedRequestArgs),
     /// Make a hotkey, or show one
+    #[command(after_help = wallet::EXAMPLES)]
     Wallet {
         #[command(subcommand)]
         command: wallet::WalletCommand,

@@ -2,6 +2,7 @@
 //! never printed.
 
 use std::convert::Infallible;
+use std::env::{self, VarError};
 use std::fmt;
 use std::str::FromStr;
 
@@ -12,6 +13,24 @@ use zeroize::Zeroizing;
 pub(super) struct Secret(Zeroizing<String>);
 
 impl Secret {
+    /// What the environment variable `name` holds; an empty one is as good as none.
+    pub(super) fn from_variable(name: &str) -> Result<Option<Self>, String> {
+        let secret = match env::var(name) {
+            Ok(text) => Self(Zeroizing::new(text)),
+            Err(VarError::NotPresent) => return Ok(None),
+            Err(VarError::NotUnicode(bytes)) => {
+                drop(Zeroizing::new(bytes.into_encoded_bytes()));
+                return Err(format!("{name} is not UTF-8; write it anew, or unset it"));
+            }
+        };
+        Ok((!secret.is_blank()).then_some(secret))
+    }
+
+    /// Whether there is nothing in it.
+    pub(super) fn is_blank(&self) -> bool {
+        self.0.trim().is_empty()
+    }
+
     /// The text itself.
     pub(super) fn expose(&self) -> &str {
         &self.0

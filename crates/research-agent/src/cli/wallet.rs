@@ -5,7 +5,7 @@ use std::io::IsTerminal as _;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::options::WalletArgs;
+use super::options::{PlaceArgs, WalletArgs};
 use crate::failure::{Done, Ended, Failure};
 use crate::terminal::Output;
 
@@ -26,16 +26,28 @@ Example:
 The file is not encrypted, because a miner signs unattended; it is readable by you only. A hotkey
 signs submissions. What it earns goes to a coldkey, whose secret has no place on this machine.")]
 pub(crate) struct WalletNewArgs {
+    // Not WalletArgs: options for a hotkey that is there would be ignored.
     #[command(flatten)]
-    wallet: WalletArgs,
+    place: PlaceArgs,
 
     /// Print JSON on a terminal, too
     #[arg(long)]
     json: bool,
 }
 
+/// Below the list of the commands.
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  bitsota-research-agent wallet new                   make the hotkey `default` of the wallet `default`
+  bitsota-research-agent wallet show                  its address";
+
 /// Show a hotkey's address
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  bitsota-research-agent wallet show
+  bitsota-research-agent wallet show --wallet-name miner --wallet-hotkey first
+  bitsota-research-agent wallet show --json | jq -r .ss58_address")]
 pub(crate) struct WalletShowArgs {
     #[command(flatten)]
     wallet: WalletArgs,
@@ -53,7 +65,7 @@ pub(super) fn run(command: &WalletCommand) -> Done {
 }
 
 fn new(args: &WalletNewArgs) -> Done {
-    let created = wallet::create(&args.wallet.place()?).map_err(|error| match error {
+    let created = wallet::create(&args.place.place()?).map_err(|error| match error {
         wallet::WalletError::Exists(_) => Failure::Refused(error.to_string()),
         error => error.into(),
     })?;

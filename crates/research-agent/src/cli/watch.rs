@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::options::NetworkArgs;
 use crate::client::answers::{Submission, Verification};
-use crate::client::{Client, Id};
+use crate::client::{Client, ClientError, Id};
 use crate::failure::{Done, Ended, Failure};
 use crate::terminal::{Output, in_one_line, plain};
 
@@ -83,8 +83,8 @@ async fn follow(
     let mut seen: BTreeMap<Id, String> = BTreeMap::new();
     loop {
         // In this order, so that what decided a submission is told with it.
-        let submission = client.submission(id).await?;
-        let verifications = client.verifications(id).await?;
+        let submission = client.submission(id).await.map_err(undecided)?;
+        let verifications = client.verifications(id).await.map_err(undecided)?;
         for one in &verifications {
             let code = one.outcome_code.as_deref().unwrap_or_default();
             let state = plain(format!("{} {code}", one.status).trim_end());
@@ -107,6 +107,15 @@ async fn follow(
             () = tokio::time::sleep(interval) => {}
             () = cancel.cancelled() => return Err(Failure::Interrupted),
         }
+    }
+}
+
+/// A coordinator that does not answer about a submission has not rejected it: exit
+/// status 3 is for those that validators have seen.
+fn undecided(error: ClientError) -> Failure {
+    match error {
+        ClientError::Refused { .. } => Failure::Broken(error.into()),
+        error => error.into(),
     }
 }
 

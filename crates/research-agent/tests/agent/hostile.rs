@@ -266,3 +266,24 @@ async fn an_interrupted_wait_ends_at_once_with_its_own_status() {
         ended.await.unwrap().refused(130, "interrupted");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_submission_that_is_not_there_was_not_rejected() {
+    let liar = Liar::start(|_, _| {
+        let detail = json!({"detail": "no such submission", "code": "not_found"});
+        answer(404, &[], detail.to_string())
+    })
+    .await;
+    let ran = Bench::new(&liar.url).run(&["watch", "67e55044-10b1-426f-9247-bb680e5fe0c8"]);
+    ran.refused(1, "no such submission");
+}
+
+#[test]
+fn the_help_prints_no_address_of_a_node_from_the_environment() {
+    let bench = Bench::new("http://127.0.0.1:1");
+    let mut command = bench.bare(&["rewards", "list", "--help"]);
+    command.env("BITSOTA_CHAIN_ENDPOINTS", "wss://node.example/key-of-mine");
+    let help = Ran::of(command);
+    assert!(help.out.contains("BITSOTA_CHAIN_ENDPOINTS"), "{help:#?}");
+    assert!(!help.out.contains("key-of-mine"), "{help:#?}");
+}

@@ -84,3 +84,44 @@ fn the_hotkey_comes_from_words_a_file_or_a_wallet_and_an_encrypted_one_asks_for_
     refused.refused(2, "mnemonic");
     assert!(!refused.err.contains("bottom"), "{}", refused.err);
 }
+
+#[test]
+fn a_new_hotkey_refuses_the_options_of_one_that_is_there() {
+    let bench = Bench::new("http://127.0.0.1:1");
+    for option in [
+        "--hotkey-mnemonic",
+        "--hotkey-file",
+        "--wallet-password-file",
+    ] {
+        let ran = Ran::of(bench.bare(&["wallet", "new", option, WORDS]));
+        ran.refused(2, option);
+    }
+    assert!(
+        fs::read_dir(bench.path().join("home"))
+            .unwrap()
+            .next()
+            .is_none()
+    );
+}
+
+#[test]
+fn an_empty_variable_is_as_good_as_none_and_the_command_line_comes_before_it() {
+    let bench = Bench::new("http://127.0.0.1:1");
+    let file = bench.path().join("words");
+    fs::write(&file, WORDS).unwrap();
+    let show = |variable: &str, options: &[&str]| {
+        let mut command = bench.bare(&[&["wallet", "show"][..], options].concat());
+        command.env("HOTKEY_MNEMONIC", variable);
+        Ran::of(command)
+    };
+    let from_file = ["--hotkey-file", file.to_str().unwrap()];
+    for variable in ["", "   ", "bottom drive"] {
+        let shown = show(variable, &from_file);
+        assert_eq!(shown.json(0)["ss58_address"], ADDRESS, "{variable:?}");
+    }
+    show("", &[]).refused(2, "there is no hotkey at");
+    show("bottom drive", &[]).refused(2, "HOTKEY_MNEMONIC: ");
+    show(WORDS, &["--hotkey-mnemonic", ""]).refused(2, "--hotkey-mnemonic is empty");
+    let ran = show("", &["--hotkey-mnemonic", "bottom drive"]);
+    ran.refused(2, "--hotkey-mnemonic: ");
+}

@@ -147,7 +147,7 @@ mod tests {
         let held = finding(HeldByEngine, true);
         assert!(doubt(&[]).contains("more than the task tolerates"));
         assert!(doubt(&[finding(DiffersBetweenHosts, false)]).contains("more than the task"));
-        assert!(doubt(&[held.clone()]).contains("agree only because"));
+        assert!(doubt(std::slice::from_ref(&held)).contains("agree only because"));
         assert!(doubt(&[held.clone(), finding(DiffersBetweenHosts, false)]).contains("agree only"));
         assert_eq!(
             doubt(&[held, finding(DiffersBetweenHosts, true)]),

@@ -55,6 +55,11 @@ impl ClientError {
         }
     }
 
+    /// Whether the coordinator does not know this validator, or does not let it work.
+    pub fn is_barred(&self) -> bool {
+        matches!(self.status(), Some(401 | 403))
+    }
+
     /// Whether this is how a coordinator says that there is nothing to do.
     pub fn is_no_work(&self) -> bool {
         matches!(self, Self::Refused { status: 404, code, detail, .. }
@@ -98,6 +103,14 @@ impl ClientError {
             300..=399 => Some("write the address that it redirects to as coordinator_url"),
             403 => Some("ask the coordinator's operator to allow this hotkey as a validator"),
             _ => None,
+        }
+    }
+
+    /// The error with what can be done about it.
+    pub fn told(&self) -> String {
+        match self.mend() {
+            Some(mend) => format!("{self}; {mend}"),
+            None => self.to_string(),
         }
     }
 }

@@ -32,6 +32,9 @@ impl Transport {
             .redirect(redirect::Policy::none())
             .referer(false)
             .retry(reqwest::retry::never())
+            // Below what servers leave an idle connection: one that closes it while the
+            // next request is on its way would look as if it were down.
+            .pool_idle_timeout(Duration::from_secs(10))
             .connect_timeout(timeout.min(Duration::from_secs(10)))
             .timeout(timeout)
             .user_agent(concat!("replay-runner/", env!("CARGO_PKG_VERSION")))

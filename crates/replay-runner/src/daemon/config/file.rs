@@ -26,6 +26,14 @@ pub enum ConfigError {
         /// Why.
         source: io::Error,
     },
+    /// A file that it names is not there, or not for this user.
+    #[error("extra_root_certificate: {path} cannot be read: {source}; name a PEM file")]
+    Certificate {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// It is no table of keys.
     #[error("{path}: {problem}")]
     Syntax {

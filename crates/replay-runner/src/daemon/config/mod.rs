@@ -105,6 +105,25 @@ pub struct Access {
     pub root_certificate: Option<PathBuf>,
 }
 
+impl Access {
+    /// The certificates of `extra_root_certificate`, if the operator names some.
+    ///
+    /// # Errors
+    /// [`ConfigError::Certificate`] if the file cannot be read.
+    pub fn read_root_certificate(&self) -> Result<Option<Vec<u8>>, ConfigError> {
+        let Some(path) = &self.root_certificate else {
+            return Ok(None);
+        };
+        match std::fs::read(path) {
+            Ok(pem) => Ok(Some(pem)),
+            Err(source) => Err(ConfigError::Certificate {
+                path: path.clone(),
+                source,
+            }),
+        }
+    }
+}
+
 /// What the caches may hold, least recently used first to go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CacheBounds {
@@ -130,6 +149,11 @@ impl Default for CacheBounds {
 }
 
 impl Config {
+    /// Whether it asks for work a single time: then nothing is waited for, either.
+    pub(super) fn is_once(&self) -> bool {
+        self.cycles == Some(1)
+    }
+
     /// Whether slots or access differ, which a host has for as long as it is open.
     pub(super) fn wants_another_host_than(&self, other: &Self) -> bool {
         (self.slots, &self.access, &self.bounds) != (other.slots, &other.access, &other.bounds)

@@ -12,7 +12,8 @@ use crate::daemon::clock::now_ms;
 /// What the daemon as a whole is doing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Phase {
-    /// `starting`, `working`, `paused`, `draining` or `ended`.
+    /// `starting`, `working`, `barred` (by the coordinator), `paused`, `draining` or
+    /// `ended`.
     pub name: String,
     /// Why, where that is not plain.
     pub reason: String,

@@ -8,11 +8,12 @@ mod python;
 mod shell;
 
 use protocol::task::{Direction, MetricRange, env};
-use protocol::{Decimal, Report, Status, Task};
+use protocol::{Decimal, Fault, Report, Status, Task};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use super::pinned::{File, Tree};
+use crate::failure::Failure;
 use crate::host::Host;
 use crate::patch::Patch;
 use crate::progress::Silent;
@@ -163,15 +164,16 @@ impl Target<'_> {
     }
 }
 
-/// Rehearses every forgery that can be made; `None` for those that make no sense
-/// for this task, and an empty list if no submitted code runs at all.
+/// Rehearses every forgery that can be made; an empty list if no submitted code
+/// runs at all. Fails where a replay ended for this host's reasons: whether the
+/// task holds is not known then.
 pub(crate) async fn rehearse(
     host: &Host,
     request: &Request,
     tree: &Tree,
     baseline: &Report,
     cancel: &CancellationToken,
-) -> Vec<Rehearsed> {
+) -> Result<Vec<Rehearsed>, Failure> {
     let task = &request.task;
     let target = Target {
         task,
@@ -187,11 +189,11 @@ pub(crate) async fn rehearse(
         let report = replay(host, &attack, &Silent, cancel).await.report;
         rehearsed.push(Rehearsed {
             forgery: *forgery,
-            scores: scores(&target, *forgery, &report, baseline),
+            scores: scores(&target, *forgery, &report, baseline)?,
             ended: format!("{} {}", report.status, report.code),
         });
     }
-    rehearsed
+    Ok(rehearsed)
 }
 
 fn patch_for(target: &Target<'_>, forgery: Forgery, tree: &Tree) -> Option<Patch> {
@@ -254,20 +256,34 @@ fn best(direction: Direction, range: &MetricRange, usual: f64) -> Option<Decimal
     bound.clone().or(beyond)
 }
 
-/// Whether `report` shows that the forgery worked.
-fn scores(target: &Target<'_>, forgery: Forgery, report: &Report, baseline: &Report) -> bool {
+/// Whether `report` shows that the forgery worked. A replay that this host could
+/// not bring to its end shows nothing, least of all that the task holds.
+fn scores(
+    target: &Target<'_>,
+    forgery: Forgery,
+    report: &Report,
+    baseline: &Report,
+) -> Result<bool, Failure> {
+    if report.fault == Some(Fault::Validator) {
+        let message = format!(
+            "the rehearsal is not over: a submission that {} could not be replayed: {}",
+            forgery.does(),
+            report.message
+        );
+        return Err(Failure::new(report.code, message));
+    }
     if forgery == Forgery::ReadsPrivateInputs {
-        return report
+        return Ok(report
             .stages
             .iter()
-            .any(|stage| stage.output.contains(PRIVATE_MARK));
+            .any(|stage| stage.output.contains(PRIVATE_MARK)));
     }
     if report.status != Status::Accepted {
-        return false;
+        return Ok(false);
     }
     if let Some((name, value)) = target.forged.first() {
         let seen = report.observed_metrics.get(name);
-        return seen.is_some_and(|seen| seen.compare(value).is_eq());
+        return Ok(seen.is_some_and(|seen| seen.compare(value).is_eq()));
     }
     // What the supervisor measures cannot be written, but work can be left out.
     let value = |report: &Report| {
@@ -278,14 +294,76 @@ fn scores(target: &Target<'_>, forgery: Forgery, report: &Report, baseline: &Rep
                 .value(),
         )
     };
-    match (value(report), value(baseline)) {
+    Ok(match (value(report), value(baseline)) {
         (Some(after), Some(before)) => match target.task.metric_direction {
             Direction::Minimize => after < before / 2.0,
             Direction::Maximize => after > before * 2.0,
         },
         _ => false,
-    }
+    })
 }
 
 /// The variable that names the directory of private inputs.
 const HELDOUT_ROOT: &str = env::HELDOUT_ROOT;
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use protocol::outcome::Control;
+    use protocol::report::Timing;
+    use protocol::{Code, Outcome};
+
+    use super::*;
+    use crate::scaffold::{Judge, Language};
+
+    fn report(code: Code) -> Report {
+        let outcome = Outcome::of(code, Some(Control::Passed));
+        Report {
+            status: outcome.status,
+            code,
+            message: "told".to_owned(),
+            fault: outcome.fault,
+            observed_metrics: BTreeMap::new(),
+            spread: BTreeMap::new(),
+            spec_digest: None,
+            base_commit: None,
+            patched_tree: None,
+            image: None,
+            result_digest: None,
+            stages: Vec::new(),
+            notes: Vec::new(),
+            timing: Timing::default(),
+        }
+    }
+
+    #[test]
+    fn a_forgery_that_was_not_replayed_to_its_end_has_not_been_held() {
+        let place = tempfile::tempdir().unwrap();
+        let dir = place.path().join("forged");
+        crate::scaffold::write(&dir, Language::Python, Judge::ScoreStage).unwrap();
+        let task = crate::task::load(&dir).unwrap().task;
+        let target = Target {
+            task: &task,
+            forged: Vec::new(),
+        };
+        for forgery in Forgery::ALL {
+            let judge = |code| scores(&target, *forgery, &report(code), &report(Code::Ok));
+            for code in [
+                Code::Cancelled,
+                Code::SandboxEngineUnavailable,
+                Code::SandboxStorageFull,
+                Code::Internal,
+            ] {
+                let failure = judge(code).unwrap_err();
+                assert_eq!(failure.code, code);
+                assert!(
+                    failure.message.contains(forgery.does()),
+                    "{}",
+                    failure.message
+                );
+            }
+            assert_eq!(judge(Code::BenchmarkFailed), Ok(false));
+        }
+    }
+}

@@ -10,6 +10,15 @@ use tokio_util::sync::CancellationToken;
 
 use crate::failure::{Done, Failure};
 
+/// Below the list of the commands.
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  bitsota-research-agent rewards list --pool-url https://pool.example
+  bitsota-research-agent rewards set-recipient COLDKEY --pool-url https://pool.example
+  bitsota-research-agent rewards claim --dry-run --pool-url https://pool.example --endpoint wss://node.example:443 --contract ADDRESS
+
+Exit status: 0 done, 3 refused or a bad proof, 1 error, 2 usage, 130 interrupted.";
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum RewardsCommand {
     /// What is claimable, in which epoch, to whom, and from when on

@@ -50,6 +50,8 @@ pub(super) struct ChainArgs {
         long = "endpoint",
         value_name = "URL",
         env = "BITSOTA_CHAIN_ENDPOINTS",
+        // An address of a node may hold the key to it.
+        hide_env_values = true,
         value_delimiter = ','
     )]
     endpoints: Vec<String>,
