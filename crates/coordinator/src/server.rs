@@ -45,7 +45,7 @@ impl Bounds {
         Self {
             // A connection between two requests is waited for by the same clock: longer than
             // the field's clients leave between two looks.
-            header_patience: settings.patience * 5,
+            header_patience: settings.patience * 2,
             connections: settings.connections,
             of_one_address: if settings.trust_forwarded_for {
                 settings.connections

@@ -140,7 +140,10 @@ pub async fn advance<C: Chain>(
         signed
     } else {
         let signed = chain.sign(call).await?;
-        if !store.keep_signed(&name, delivery.attempt, &signed).await? {
+        if !store
+            .keep_signed(&name, call, delivery.attempt, &signed)
+            .await?
+        {
             // Another process signed at the same moment: its bytes count.
             return Ok(Progress::Waiting);
         }

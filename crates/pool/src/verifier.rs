@@ -152,6 +152,10 @@ impl<C: Chain> Verifier<C> {
             epoch += 1;
             self.passed.store(epoch, Ordering::Relaxed);
         }
+        // A node may have told of less than the one before: that is no leap.
+        if latest <= before.saturating_add(LARGEST_LEAP) {
+            return Ok(Step::Idle);
+        }
         // To look at every number up to one far away would take until its claims are
         // open. It follows from no inputs, since none allow the leap.
         let Some(published) = self.chain.epoch(latest).await?.epoch else {

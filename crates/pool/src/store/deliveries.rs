@@ -18,6 +18,14 @@ pub struct Delivery {
     pub done_at_block: Option<u64>,
 }
 
+/// A call as the database has it.
+fn json_of(call: &Call) -> Result<String, StoreError> {
+    serde_json::to_string(call).map_err(|error| StoreError::Unreadable {
+        what: "delivery",
+        value: error.to_string(),
+    })
+}
+
 impl Store {
     /// The delivery called `name`, begun now if it was not. An epoch's publication
     /// begins only while the epoch is there with the file that the call names.
@@ -26,11 +34,7 @@ impl Store {
     /// [`StoreError::OtherCall`] if it was begun with another call,
     /// [`StoreError::State`] if the epoch was taken back, or the database's.
     pub async fn delivery(&self, name: &str, call: &Call) -> Result<Delivery, StoreError> {
-        let unreadable = |value: String| StoreError::Unreadable {
-            what: "delivery",
-            value,
-        };
-        let json = serde_json::to_string(call).map_err(|error| unreadable(error.to_string()))?;
+        let json = json_of(call)?;
         let mut turn = self.turn().await?;
         if let Call::PublishEpoch { epoch, uri, .. } = call {
             let there = sqlx::query("SELECT file_sha256 FROM epochs WHERE epoch = $1")
@@ -80,25 +84,28 @@ impl Store {
         })
     }
 
-    /// Keeps the transaction of the attempt after `attempt`. False if another
-    /// process was first; its transaction is the one to send.
+    /// Keeps the transaction of the attempt after `attempt` to bring `call` in. False
+    /// if another process was first, whose transaction is the one to send, or if the
+    /// delivery is of another call by now: its epoch was taken back and built anew.
     ///
     /// # Errors
     /// The database's.
     pub async fn keep_signed(
         &self,
         name: &str,
+        call: &Call,
         attempt: u64,
         signed: &SignedCall,
     ) -> Result<bool, StoreError> {
         let done = sqlx::query(
             "UPDATE deliveries SET attempt = attempt + 1, signed_hex = $3, valid_until_block = $4 \
-             WHERE name = $1 AND attempt = $2 AND done_at_block IS NULL",
+             WHERE name = $1 AND attempt = $2 AND done_at_block IS NULL AND call_json = $5",
         )
         .bind(name.to_owned())
         .bind(column("attempt", attempt)?)
         .bind(signed.hex.clone())
         .bind(column("block", signed.valid_until_block)?)
+        .bind(json_of(call)?)
         .execute(&self.pool)
         .await?;
         Ok(done.rows_affected() == 1)

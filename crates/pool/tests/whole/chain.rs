@@ -23,6 +23,7 @@ on_both_databases! {
     what_was_struck_down_is_stood_on_by_nobody,
     what_was_only_tried_is_taken_back_and_what_was_signed_is_not,
     a_number_far_above_one_that_was_struck_down_is_no_leap,
+    a_node_that_tells_of_less_than_before_makes_no_leap,
     a_number_that_a_stranger_spent_is_left_out,
 }
 
@@ -335,9 +336,21 @@ async fn what_was_only_tried_is_taken_back_and_what_was_signed_is_not(backend: B
         hex: "0x00".to_owned(),
         valid_until_block: 9,
     };
+    let mut before = call.clone();
+    if let Call::PublishEpoch { uri, .. } = &mut before {
+        uri.insert(0, 'x');
+    }
+    assert!(
+        !pool
+            .store
+            .keep_signed(&name, &before, begun.attempt, &signed)
+            .await
+            .unwrap(),
+        "what was signed for the epoch before it was built anew is not kept for this one"
+    );
     assert!(
         pool.store
-            .keep_signed(&name, begun.attempt, &signed)
+            .keep_signed(&name, &call, begun.attempt, &signed)
             .await
             .unwrap()
     );
@@ -372,6 +385,22 @@ async fn a_number_far_above_one_that_was_struck_down_is_no_leap(backend: Backend
         .unwrap();
     publish_all(&publisher).await;
     assert_eq!(watch(&verifier).await, [Step::Right(1_002)]);
+}
+
+async fn a_node_that_tells_of_less_than_before_makes_no_leap(backend: Backend) {
+    let pool = Pool::start(backend).await;
+    pool.map(&key(1), coldkey(1), now()).await;
+    let world = World::new(13);
+    let mine = pool.build(1, snapshot(&[(1, 1)])).await.unwrap();
+    let (published, uri) = forged(&pool, &mine);
+    world.publish(1, published, uri);
+    let verifier = verifier(&pool, "v", world, Role::Vetoer).await;
+    // As after a node that was further on, and had nothing at these numbers.
+    verifier
+        .passed
+        .store(7, std::sync::atomic::Ordering::Relaxed);
+    assert_eq!(watch(&verifier).await, []);
+    assert!(verifier.store.checks().await.unwrap().is_empty());
 }
 
 async fn a_number_that_a_stranger_spent_is_left_out(backend: Backend) {
